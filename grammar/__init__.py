@@ -1,0 +1,1 @@
+"""What may be said: the grammars of the spec language and of the IR's text form, as data."""

@@ -1,0 +1,94 @@
+"""Every error of the project, and the diagnostics they carry.
+
+An error reaches the user as one or more diagnostics: what is wrong, where, and the way out.
+The exit code belongs to the class: 1 the input is wrong, 2 usage, 3 verification or budget failed, 70 our bug.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+from qtnc.source import Span
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing to say: ``message`` says what is wrong, ``help`` the way out, ``span`` or ``place`` where."""
+
+    message: str
+    span: Span | None = None
+    help: str | None = None
+    place: str | None = None
+
+    def render(self, severity: str = "error") -> str:
+        """Text for a terminal: place, message, source line with carets, help."""
+        where = self.span.place() if self.span else self.place
+        lines = [f"{where}: {severity}: {self.message}" if where else f"{severity}: {self.message}"]
+        if self.span:
+            lines += ["  " + line for line in self.span.excerpt().splitlines()]
+        if self.help:
+            lines.append(f"  = help: {self.help}")
+        return "\n".join(lines)
+
+
+class QtncError(Exception):
+    """Root of all errors meant for the user."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, *diagnostics: Diagnostic | str) -> None:
+        self.diagnostics = tuple(Diagnostic(d) if isinstance(d, str) else d for d in diagnostics)
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+
+class SpecError(QtncError):
+    """The spec is wrong: its syntax, a name, a value, or what it selects."""
+
+
+class ImportModelError(QtncError):
+    """The model cannot be read: not ONNX, damaged, or outside what is supported."""
+
+
+class DataError(QtncError):
+    """Calibration or verification data does not fit the model."""
+
+
+class PassError(QtncError):
+    """A pass cannot do what it was asked to do."""
+
+
+class BackendError(QtncError):
+    """A backend cannot express the model."""
+
+
+class OutputError(QtncError):
+    """The output folder cannot be written or read."""
+
+
+class MissingExtraError(QtncError, ImportError):
+    """An optional part is not installed; the message names the extra to install."""
+
+
+class UsageError(QtncError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class VerifyError(QtncError):
+    """The compiled model is further from the original than the spec allows."""
+
+    exit_code = 3
+
+
+class InternalError(QtncError):
+    """An invariant of ours is broken: a bug to report."""
+
+    exit_code = 70
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """``did you mean `x`?`` for the nearest candidates, or None when nothing is near."""
+    near = get_close_matches(word, list(candidates), n=3, cutoff=0.6)
+    return "did you mean " + " or ".join(f"`{n}`" for n in near) + "?" if near else None

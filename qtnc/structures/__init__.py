@@ -1,0 +1,1 @@
+"""Structures a weight can take, one a file: its options, its fit, its counts, its network."""

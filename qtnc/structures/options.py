@@ -1,0 +1,42 @@
+"""What an option of a structure may be: its kind, its default and one line of documentation.
+
+A structure declares its options as dataclass fields made by :func:`option`. The language reads them here, so a new
+structure's options are part of the language without a line of grammar.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+Sites = tuple[tuple[int, int], ...]
+"""Input and output modes of each site, e.g. ``((8, 16), (16, 24))`` for ``[8x16, 16x24]``."""
+
+Kind = Literal["count", "fraction", "number", "sites", "word"]
+"""``count``: whole number >= 1. ``fraction``: percentage in (0 %, 100 %], as a float. ``number``: float >= 0.
+``sites``: ``auto``, a count, or a list of ``MxN``. ``word``: one of the listed words."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as the language sees it. ``words`` are the admitted values of kind ``word``."""
+
+    name: str
+    kind: Kind
+    default: Any
+    doc: str
+    words: tuple[str, ...] = ()
+
+
+def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = ()) -> Any:
+    """Make a dataclass field that is an option of the language."""
+    return field(default=default, metadata={"option": (kind, doc, words)})
+
+
+def options_of(structure: type[Any]) -> dict[str, Option]:
+    """Read the options of a structure by name, in the order of its fields."""
+    found = {}
+    for f in fields(structure):
+        if "option" in f.metadata:
+            kind, doc, words = f.metadata["option"]
+            default = None if f.default is MISSING else f.default
+            found[f.name] = Option(f.name, kind, default, doc, words)
+    return found
