@@ -1,0 +1,1 @@
+"""The IR out: one folder or file a target."""

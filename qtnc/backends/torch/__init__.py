@@ -1,0 +1,1 @@
+"""Torch out: a standalone, readable, trainable module with its weights beside it."""

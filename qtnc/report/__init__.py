@@ -1,0 +1,1 @@
+"""What came out: manifest, tables and figures beside their baselines."""

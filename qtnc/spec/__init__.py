@@ -1,0 +1,1 @@
+"""Text to typed spec: syntax, tree, checks, selection."""

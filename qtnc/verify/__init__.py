@@ -1,0 +1,1 @@
+"""Whether the compiled model still says what the original says."""
