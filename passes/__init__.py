@@ -1,1 +1,19 @@
-"""The standard library of rewrites: one pass a file, named alike in text, file and class."""
+"""The standard library of rewrites: one pass a file, named alike in text, file and class.
+
+Nothing registers itself: :data:`PASSES` is the table, by name, and a pass is loaded when it is asked for.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+PASSES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "canonicalize": "qtnc.passes.canonicalize:Canonicalize",
+        "fold-constants": "qtnc.passes.fold_constants:FoldConstants",
+        "matmul-to-lowrank": "qtnc.passes.matmul_to_lowrank:MatmulToLowrank",
+        "matmul-to-mpo": "qtnc.passes.matmul_to_mpo:MatmulToMpo",
+        "choose-contraction-order": "qtnc.passes.choose_contraction_order:ChooseContractionOrder",
+        "lower-to-onnx": "qtnc.passes.lower_to_onnx:LowerToOnnx",
+    }
+)

@@ -1,14 +1,33 @@
 """Matrix product operator: W as a chain of cores, one per site."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from math import prod
+from typing import Any, ClassVar, Literal
 
-from qtnc.structures.options import Sites, option
+import numpy as np
+from numpy.typing import NDArray
+
+from qtnc.structures.mpo_search import best_shape, settle_bonds
+from qtnc.structures.options import option
+from qtnc.structures.structure import Problem, Proposal, freeze
+from qtnc.tensor.als import polish
+from qtnc.tensor.lowrank import project
+from qtnc.tensor.metric import Matrix
+from qtnc.tensor.mpo import balance, dense, tt_svd
+from qtnc.tensor.network import TensorNetwork
+from qtnc.tensor.sites import Sites, balanced, is_matrix
+
+SWEEPS = 6
 
 
 @dataclass(frozen=True)
 class Mpo:
-    """Chain of cores ``(r_{k-1}, m_k, n_k, r_k)`` with ``prod m_k >= M``, ``prod n_k >= N``."""
+    """Chain of cores ``(r_{k-1}, m_k, n_k, r_k)`` with ``prod m_k >= M`` and ``prod n_k >= N``.
+
+    Fitted by TT-SVD and polished by alternating least squares, in the metric of the data where data is given. Sizes
+    that do not factor are padded with zeros; the padding is stored and counted.
+    """
 
     name: ClassVar[str] = "mpo"
     op_type: ClassVar[str] = "MPO"
@@ -18,3 +37,77 @@ class Mpo:
     cutoff: float | None = option("number", None, "drop singular values below this share of the largest")
     bytes: float | None = option("fraction", None, "largest share of the original weight's bytes")
     error: float | None = option("fraction", None, "largest relative error of the layer's output")
+    bonds: tuple[int, ...] | None = None
+    """Settled bonds, written by ``propose``; not an option of the language."""
+
+    def check(self) -> str | None:
+        """``bytes`` and ``error`` pull in opposite directions; a shape has two sites or more."""
+        if self.bytes is not None and self.error is not None:
+            return "give one of `bytes` and `error`, not 2"
+        if isinstance(self.sites, int) and self.sites < 2:
+            return "an MPO has at least 2 sites; one site is the dense weight"
+        if isinstance(self.sites, tuple) and len(self.sites) < 2:
+            return "an MPO has at least 2 sites; one site is the dense weight"
+        if self.sites == "auto" and self.max_bond is None and self.bytes is None and self.error is None:
+            return "`sites: auto` needs `max_bond`, `bytes` or `error` to compare shapes at"
+        return None
+
+    def propose(self, problem: Problem) -> Proposal:
+        """Settle sites and bonds."""
+        if self.sites == "auto":
+            sites, bonds, error, reason = best_shape(problem, self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
+        else:
+            sites = balanced(*problem.shape, self.sites) if isinstance(self.sites, int) else self._fitting(problem)
+            bonds, error = settle_bonds(problem, sites, self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
+            reason = "sites as asked"
+        return Proposal(Mpo(sites=sites, bonds=bonds), error, reason)
+
+    def network(self, shape: tuple[int, int]) -> TensorNetwork:
+        """Return ``m0 m1, m0 n0 r1, r1 m1 n1 -> n0 n1``, outer bonds left out."""
+        sites, bonds = self._settled()
+        count = len(sites)
+        sizes = {f"m{k}": m for k, (m, _) in enumerate(sites)} | {f"n{k}": n for k, (_, n) in enumerate(sites)}
+        sizes |= {f"r{k + 1}": bond for k, bond in enumerate(bonds)}
+        cores = [
+            (*((f"r{k}",) if k else ()), f"m{k}", f"n{k}", *((f"r{k + 1}",) if k < count - 1 else ()))
+            for k in range(count)
+        ]
+        x, y = (tuple(f"{letter}{k}" for k in range(count)) for letter in "mn")
+        return TensorNetwork((x, *cores), y, sizes, shape)
+
+    def fit(self, problem: Problem) -> tuple[NDArray[np.float64], ...]:
+        """Cores of the settled shape, outer bonds of size 1 dropped."""
+        sites, bonds = self._settled()
+        if is_matrix(sites) and prod(m for m, _ in sites) == problem.shape[0]:
+            cores: tuple[NDArray[np.float64], ...] = project(problem.weight, problem.spectrum, bonds[0])
+        else:
+            start, _ = tt_svd(problem.weight, sites, bonds)
+            cores = balance(polish(problem.weight, start, problem.covariance, SWEEPS))
+        shapes = self.network(problem.shape).core_shapes
+        return tuple(core.reshape(shape) for core, shape in zip(cores, shapes, strict=True))
+
+    def dense(self, cores: tuple[NDArray[np.float64], ...], shape: tuple[int, int]) -> Matrix:
+        """Contract the chain."""
+        sites, bonds = self._settled()
+        ends = (1, *bonds, 1)
+        full = (c.reshape(ends[k], *sites[k], ends[k + 1]) for k, c in enumerate(cores))
+        return dense(tuple(full), shape)
+
+    def settled(self) -> Mapping[str, Any]:
+        """Return sites and bonds."""
+        sites, bonds = self._settled()
+        return freeze({"sites": [list(site) for site in sites], "bonds": list(bonds)})
+
+    def _settled(self) -> tuple[Sites, tuple[int, ...]]:
+        if self.bonds is None or not isinstance(self.sites, tuple):
+            raise ValueError("sites and bonds are not settled; use what propose() returns")
+        return self.sites, self.bonds
+
+    def _fitting(self, problem: Problem) -> Sites:
+        """Return the sites as given, if the weight fits into them."""
+        assert isinstance(self.sites, tuple)  # noqa: S101 - narrowed by the caller
+        rows, columns = (prod(site[axis] for site in self.sites) for axis in (0, 1))
+        if rows < problem.shape[0] or columns < problem.shape[1]:
+            M, N = problem.shape
+            raise ValueError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
+        return self.sites

@@ -6,6 +6,7 @@ of each core, then the modes of one row of y. The rows themselves (batch, sequen
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import networkx as nx
@@ -78,6 +79,6 @@ class TensorNetwork:
             for index in indices:
                 ends.setdefault(index, []).append(name)
         for index, tensors in ends.items():
-            for a, b in zip(tensors, tensors[1:], strict=False):
+            for a, b in pairwise(tensors):
                 graph.add_edge(a, b, key=index, size=self.size_dict[index])
         return graph

@@ -1,0 +1,92 @@
+"""Compute at compile time what depends on constants alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+from onnx_ir import convenience
+
+from qtnc.pipeline import PassResult
+from qtnc.rewrite.products import drop_unused_initializers
+
+UNFOLDABLE = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+"""Operators whose result is not a function of their inputs."""
+
+
+@dataclass(frozen=True)
+class FoldConstants:
+    """Replace nodes whose inputs are all constant by their result.
+
+    ``max_growth`` bounds what folding may add to the model in bytes, node by node: the result's size less that of
+    the constants that nothing else reads. A transposed weight adds nothing; a large Expand or Range is left alone.
+    """
+
+    name: ClassVar[str] = "fold-constants"
+
+    max_growth: int = 64 * 1024
+
+    def run(self, model: ir.Model) -> PassResult:
+        """Fold in graph order, so that chains fold whole."""
+        folded = [node for node in list(model.graph) if self._fold(model, node)]
+        drop_unused_initializers(model)
+        return PassResult(model, bool(folded))
+
+    def _fold(self, model: ir.Model, node: ir.Node) -> bool:
+        if node.domain != "" or node.op_type in UNFOLDABLE or len(node.outputs) != 1:
+            return False
+        if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
+            return False
+        if node.outputs[0].is_graph_output() or not all(_is_constant(v) for v in node.inputs if v is not None):
+            return False
+        if self._surely_too_large(node):
+            return False
+        result = _evaluate(model, node)
+        freed = sum(v.const_value.nbytes for v in set(node.inputs) if v and v.const_value and len(v.uses()) == 1)
+        if result is None or result.nbytes - freed > self.max_growth:
+            return False
+        output = node.outputs[0]
+        tensor = ir.tensor(result, name=output.name)
+        value = ir.Value(name=output.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        convenience.replace_all_uses_with(output, value)
+        model.graph.remove(node, safe=True)
+        model.graph.register_initializer(value)
+        return True
+
+    def _surely_too_large(self, node: ir.Node) -> bool:
+        """Whether the inferred shape already says no, so that a huge Expand is never computed."""
+        output = node.outputs[0]
+        if output.shape is None or output.dtype is None or not output.shape.is_static():
+            return node.op_type in ("Expand", "Range", "ConstantOfShape", "Tile")
+        elements = int(np.prod([int(axis) for axis in output.shape.numpy()], dtype=np.float64))
+        held = sum(v.const_value.nbytes for v in node.inputs if v is not None and v.const_value is not None)
+        return elements * output.dtype.itemsize - held > self.max_growth
+
+
+def _is_constant(value: ir.Value) -> bool:
+    return value.is_initializer() and value.const_value is not None and not value.is_graph_input()
+
+
+def _evaluate(model: ir.Model, node: ir.Node) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
+    """Run one node in onnx's reference evaluator; None where it has no kernel for it."""
+    graph = ir.Graph([], [], nodes=[], opset_imports=dict(model.graph.opset_imports))
+    clones = {v: ir.val(v.name or f"in_{k}", type=v.type, shape=v.shape) for k, v in enumerate(set(node.inputs)) if v}
+    copy = ir.node(
+        node.op_type,
+        [clones[v] if v is not None else None for v in node.inputs],
+        dict(node.attributes),
+    )
+    copy.outputs[0].name = "folded"
+    graph.inputs.extend(clones.values())
+    graph.append(copy)
+    graph.outputs.append(copy.outputs[0])
+    proto = ir.to_proto(ir.Model(graph, ir_version=model.ir_version))
+    feeds = {clone.name: value.const_value.numpy() for value, clone in clones.items() if value.const_value}
+    try:
+        (result,) = ReferenceEvaluator(proto).run(None, feeds)
+    except (NotImplementedError, TypeError):
+        return None  # left for run time, where onnxruntime has the kernel
+    return np.asarray(result)

@@ -1,0 +1,39 @@
+"""Write every tensor network out as standard ONNX operators."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+from onnx_ir import convenience
+
+from qtnc.ir.dialect import DOMAIN, is_qtn, leading_axes, network_of, path_of
+from qtnc.ir.lowering import NetworkLowering
+from qtnc.pipeline import PassResult
+
+
+@dataclass(frozen=True)
+class LowerToOnnx:
+    """Put the body of each ``qtn`` node in its place and drop the dialect."""
+
+    name: ClassVar[str] = "lower-to-onnx"
+
+    def run(self, model: ir.Model) -> PassResult:
+        """Visit every ``qtn`` node."""
+        calls = [node for node in model.graph if is_qtn(node)]
+        for node in calls:
+            _inline(model, node)
+        for identifier in [i for i in model.functions if i[0] == DOMAIN]:
+            del model.functions[identifier]
+        model.graph.opset_imports.pop(DOMAIN, None)
+        return PassResult(model, bool(calls))
+
+
+def _inline(model: ir.Model, node: ir.Node) -> None:
+    lowering = NetworkLowering(network_of(node), path_of(node), leading_axes(node), prefix=f"{node.overload}/")
+    x, *cores = (value for value in node.inputs if value is not None)
+    y = lowering.build(x, cores)
+    for constant in lowering.constants:
+        model.graph.register_initializer(constant)
+    for made in lowering.nodes:
+        made.metadata_props.update(node.metadata_props)
+    convenience.replace_nodes_and_values(model.graph, node, [node], lowering.nodes, node.outputs, [y])

@@ -1,0 +1,69 @@
+"""Canonical layer names: one name a layer, whatever exporter wrote the model.
+
+torch's dynamo exporter calls its nodes ``node_linear_3`` and its weights ``val_146``; the module path is in the node's
+metadata. The legacy exporter writes the path into node names (``/layers.0/attn/q_proj/MatMul``) and loses it from
+weights that it transposes (``onnx::MatMul_123``).
+"""
+
+import ast
+import re
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+NAME_SCOPES = "pkg.torch.onnx.name_scopes"
+ANONYMOUS = re.compile(r"^(val_\d+|onnx::\w+|_?\d+|.*_output_\d+|)$")
+"""Names that exporters make up for values."""
+
+
+def module_path(node: ir.Node) -> str | None:
+    """Deepest module path of a node, from name scopes, else from a path in its name; None when neither is there."""
+    scopes = _name_scopes(node)
+    if scopes:
+        return scopes[-1]
+    name = node.name or ""
+    if name.startswith("/") and name.count("/") >= 2:
+        return ".".join(part for part in name.split("/")[1:-1] if part)
+    return None
+
+
+def weight_path(weight: ir.Value) -> str | None:
+    """Module path in a weight's own name, e.g. ``head`` of ``head.weight``; None for names made up by exporters."""
+    name = weight.name or ""
+    if ANONYMOUS.match(name):
+        return None
+    path, dot, last = name.rpartition(".")
+    return path if dot and last in ("weight", "weight_t", "kernel") else name
+
+
+def layer_name(node: ir.Node, weight: ir.Value) -> str:
+    """Canonical name of the layer that ``node`` computes with ``weight``, not yet made unique."""
+    return module_path(node) or weight_path(weight) or node.name or f"{node.op_type}_{weight.name}"
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Make names unique in order: the second ``mlp`` becomes ``mlp:2``."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        candidate, count = name, 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{name}:{count}"
+        taken.add(candidate)
+        found.append(candidate)
+    return found
+
+
+def _name_scopes(node: ir.Node) -> list[str]:
+    """Module paths of a dynamo export from outside in, the node's own name left out."""
+    text = node.metadata_props.get(NAME_SCOPES)
+    if text is None:
+        return []
+    try:
+        scopes = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []  # metadata is a hint: a damaged one leaves the other sources of names
+    if not isinstance(scopes, list):
+        return []
+    return [scope for scope in scopes[:-1] if isinstance(scope, str) and scope]

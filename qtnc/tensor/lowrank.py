@@ -1,0 +1,64 @@
+"""Best low-rank approximation of a matrix, plain or weighted by data, in closed form.
+
+With ``C = L L^T`` the error ``|X(W - W')|`` is ``|L^T (W - W')|``, so the best W' of rank r follows from the SVD of
+``L^T W``. Its right singular vectors V give ``W' = (W V_r) V_r^T``, which needs no inverse of L (whitened SVD: Wang et
+al., SVD-LLM, arXiv 2403.07378, in the projection form).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from qtnc.tensor.metric import Matrix, root
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values of ``L^T W`` in falling order and its right singular vectors.
+
+    values: (min(M, N),). right: (min(M, N), N), one vector a row.
+    """
+
+    values: Matrix
+    right: Matrix
+
+    def error(self, rank: int) -> float:
+        """Relative error of the best approximation of this rank: exact, in the metric of the spectrum."""
+        total = float(np.sum(self.values**2))
+        return float(np.sqrt(np.sum(self.values[rank:] ** 2) / total)) if total > 0.0 else 0.0
+
+    def rank_for(self, error: float) -> int:
+        """Smallest rank, at least 1, whose relative error is at most ``error``."""
+        tail = np.sqrt(np.append(np.cumsum(self.values[::-1] ** 2)[::-1], 0.0))
+        if tail[0] == 0.0:
+            return 1
+        return max(1, int(np.argmax(tail <= error * tail[0])))
+
+
+def spectrum(weight: Matrix, covariance: Matrix | None = None) -> Spectrum:
+    """Spectrum of a weight of shape (M, N) in the metric of a covariance of shape (M, M)."""
+    weighted = weight if covariance is None else root(covariance).T @ weight
+    # gesvd converges where gesdd, LAPACK's faster driver, sometimes gives up.
+    try:
+        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesdd")
+    except np.linalg.LinAlgError:
+        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesvd")
+    return Spectrum(values, right)
+
+
+def low_rank(weight: Matrix, rank: int, covariance: Matrix | None = None) -> tuple[Matrix, Matrix]:
+    """Factors A (M, r) and B (r, N) with ``A B`` closest to the weight, r the lesser of ``rank``, M and N."""
+    return project(weight, spectrum(weight, covariance), rank)
+
+
+def project(weight: Matrix, known: Spectrum, rank: int) -> tuple[Matrix, Matrix]:
+    """Factors A (M, r) and B (r, N) from a spectrum already computed.
+
+    The scale is shared evenly, so that both factors train and quantise alike.
+    """
+    right = known.right[:rank]
+    left = weight @ right.T
+    scale = np.sqrt(np.linalg.norm(left, axis=0))
+    scale[scale == 0.0] = 1.0
+    return left / scale, right * scale[:, None]

@@ -1,0 +1,100 @@
+"""Matrix product operators: TT-SVD, sweeps that polish it, and the dense matrix back.
+
+Core k has shape (r_{k-1}, m_k, n_k, r_k) with r_0 = r_K = 1. TT-SVD: Oseledets, SIAM J. Sci. Comput. 33 (2011) 2295.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from math import prod, sqrt
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from qtnc.tensor.metric import Matrix
+from qtnc.tensor.sites import Sites, features
+
+Core = NDArray[np.float64]
+Cores = tuple[Core, ...]
+
+
+def to_sites(weight: Matrix, sites: Sites) -> NDArray[np.float64]:
+    """Pad a weight (M, N) with zeros and group it by site: result (m_1 n_1, ..., m_K n_K)."""
+    rows, columns = features(sites)
+    padded = np.zeros((rows, columns))
+    padded[: weight.shape[0], : weight.shape[1]] = weight
+    count = len(sites)
+    split = padded.reshape([m for m, _ in sites] + [n for _, n in sites])
+    order = [axis for k in range(count) for axis in (k, count + k)]
+    return split.transpose(order).reshape([m * n for m, n in sites])
+
+
+def dense(cores: Cores, shape: tuple[int, int]) -> Matrix:
+    """Matrix of shape (M, N) that the cores stand for, padding cut off."""
+    sites = tuple((core.shape[1], core.shape[2]) for core in cores)
+    joined = reduce(lambda a, b: np.tensordot(a, b, 1), cores)
+    count = len(sites)
+    split = joined.reshape([size for site in sites for size in site])
+    matrix = split.transpose([*range(0, 2 * count, 2), *range(1, 2 * count, 2)]).reshape(features(sites))
+    return np.ascontiguousarray(matrix[: shape[0], : shape[1]])
+
+
+def bonds_of(cores: Sequence[Core]) -> tuple[int, ...]:
+    """Bonds between the cores."""
+    return tuple(core.shape[3] for core in cores[:-1])
+
+
+def tt_svd(
+    weight: Matrix,
+    sites: Sites,
+    bonds: tuple[int, ...] | None = None,
+    *,
+    cutoff: float = 0.0,
+    error: float = 0.0,
+) -> tuple[Cores, float]:
+    """Decompose a weight (M, N) from left to right by truncated SVDs.
+
+    Parameters
+    ----------
+    bonds : largest bond at each cut; unlimited when None.
+    cutoff : singular values below ``cutoff`` times the largest of their cut are dropped.
+    error : each cut may discard ``error / sqrt(K - 1)`` of the weight's norm, so that the whole stays within ``error``.
+
+    Returns
+    -------
+    The cores, and the a-priori relative Frobenius error ``sqrt(sum of discarded squares) / |W|``: for TT-SVD it is
+    the exact error, since the discarded parts are orthogonal to each other.
+    """
+    rest = to_sites(weight, sites)
+    total = float(np.linalg.norm(rest))
+    allowed = error * total / sqrt(max(1, len(sites) - 1))
+    cores: list[Core] = []
+    left, discarded = 1, 0.0
+    for k, (m, n) in enumerate(sites[:-1]):
+        u, s, v = _svd(rest.reshape(left * m * n, -1))
+        tail = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0))
+        keep = int(np.argmax(tail <= max(allowed, 0.0))) if allowed else len(s)
+        keep = min(keep, int(np.count_nonzero(s > cutoff * s[0])))
+        keep = max(1, min(keep, bonds[k] if bonds else len(s)))
+        discarded += float(tail[keep] ** 2)
+        cores.append(u[:, :keep].reshape(left, m, n, keep))
+        rest, left = s[:keep, None] * v[:keep], keep
+    cores.append(rest.reshape(left, *sites[-1], 1))
+    return tuple(cores), sqrt(discarded) / total if total else 0.0
+
+
+def balance(cores: Cores) -> Cores:
+    """Share the scale evenly among the cores, so that all of them train and quantise alike; the matrix stays."""
+    norms = [float(np.linalg.norm(core)) / sqrt(core.size) for core in cores]
+    if min(norms) == 0.0:
+        return cores
+    mean = prod(value ** (1 / len(norms)) for value in norms)
+    return tuple(core * (mean / value) for core, value in zip(cores, norms, strict=True))
+
+
+def _svd(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    try:
+        u, s, v = scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesdd")
+    except np.linalg.LinAlgError:
+        u, s, v = scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
+    return u, s, v
