@@ -1,0 +1,51 @@
+"""A file to a program: read, parse, check, and say everything that is wrong in one go."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from qtnc.errors import Diagnostic, SpecError
+from qtnc.source import Source
+from qtnc.spec.check import check, in_order
+from qtnc.spec.program import Spec
+from qtnc.spec.syntax import recover
+
+
+def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collection[str]) -> Spec:
+    """Read a spec from a file.
+
+    Parameters
+    ----------
+    path
+        The file; relative paths in it start at its folder.
+    structures, backends
+        What the spec may name, see :func:`qtnc.spec.check.check`.
+
+    Raises
+    ------
+    SpecError
+        The file cannot be read, or the spec is wrong; errors of syntax and of meaning come together.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        message = f"cannot read the spec: {(error.strerror or str(error)).lower()}"
+        raise SpecError(Diagnostic(message, place=str(path))) from error
+    except UnicodeDecodeError as error:
+        message = f"the spec is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}"
+        raise SpecError(Diagnostic(message, place=str(path))) from error
+    return read_source(Source(str(path), text), structures, backends, path.parent)
+
+
+def read_source(source: Source, structures: Mapping[str, type[Any]], backends: Collection[str], folder: Path) -> Spec:
+    """Read a spec from a text; ``folder`` is where relative paths start."""
+    tree, errors = recover(source)
+    if errors and not tree.lost:
+        raise SpecError(*errors)  # too long, or of another version: nothing was read
+    try:
+        spec = check(tree, structures, backends, folder)
+    except SpecError as error:
+        raise SpecError(*in_order([*errors, *error.diagnostics])) from None
+    if errors:
+        raise SpecError(*errors)
+    return spec

@@ -1,0 +1,180 @@
+"""Text to tree. All syntax errors of a source are found at once; the only file that knows the parser generator."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Transformer_NonRecursive, UnexpectedInput, UnexpectedToken
+from lark.lexer import PatternStr
+from lark.tree import Meta
+
+from qtnc.errors import Diagnostic, SpecError
+from qtnc.source import Source, Span
+from qtnc.spec import tree, wording
+from qtnc.spec.layout import Lexeme, Stretch, Vocabulary, stretches
+
+MAX_LENGTH = 1 << 20
+"""Characters of a spec: far above any written by hand, and read in seconds."""
+
+MAX_ERRORS = 100
+"""Errors shown at once."""
+
+
+def parse(source: Source) -> tree.SpecTree:
+    """Read a spec.
+
+    Raises
+    ------
+    SpecError
+        With one diagnostic for every statement that is wrong.
+    """
+    found, errors = recover(source)
+    if errors:
+        raise SpecError(*errors)
+    return found
+
+
+def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
+    """Read what can be read of a spec, and say what is wrong with the rest."""
+    if len(source.text) > MAX_LENGTH:
+        message = f"the spec is too long: {len(source.text):,} characters, and {MAX_LENGTH:,} are read at most"
+        return tree.SpecTree(source, ()), (Diagnostic(message, place=source.name),)
+    statements: list[tree.Statement] = []
+    errors: list[Diagnostic] = []
+    lost: set[str] = set()
+    for stretch in stretches(source, _lexemes(source.text), vocabulary()):
+        outcome = _statement(source, stretch)
+        if isinstance(outcome, tree.Header) and outcome.version.text != "1":
+            # Another version has another grammar: no further complaint would make sense.
+            return tree.SpecTree(source, ()), (wording.other_version(outcome),)
+        if isinstance(outcome, list):
+            errors += outcome
+            lost.update(lexeme.text for lexeme in stretch.lexemes)
+        else:
+            statements.append(outcome)
+        if len(errors) >= MAX_ERRORS:
+            errors[MAX_ERRORS:] = [Diagnostic(f"more than {MAX_ERRORS} errors; the rest is not shown", errors[-1].span)]
+            break
+    return tree.SpecTree(source, tuple(statements), frozenset(lost)), tuple(errors)
+
+
+def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagnostic]:
+    """Parse one statement, or say what is wrong with it."""
+    words = vocabulary()
+    first = stretch.lexemes[0]
+    place = Span(source, first.start, first.end)
+    if first.text in words.reserved:
+        return [wording.not_yet(first, place)]
+    if stretch.problems:
+        return stretch.problems
+    if first.text not in words.statements:
+        return [wording.unknown_statement(first, place, words)]
+    try:
+        parsed = _parser().parse(source.text[stretch.start : stretch.end], start="statement")
+    except UnexpectedInput as error:
+        return [_explain(error, source, stretch)]
+    built: tree.Statement = _Build(source, stretch.start).transform(parsed)
+    return built
+
+
+def _explain(error: UnexpectedInput, source: Source, stretch: Stretch) -> Diagnostic:
+    """Put a parser's complaint into words."""
+    at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    offset = stretch.end if at_end else stretch.start + (error.pos_in_stream or 0)
+    before = [lexeme for lexeme in stretch.lexemes if lexeme.end <= offset]
+    after = [lexeme for lexeme in stretch.lexemes if lexeme.end > offset]
+    place = Span(source, offset, after[0].end if after else offset)
+    # A reserved word may have passed for a name: `-> best of {...}`.
+    if after and before[-1].text in vocabulary().reserved:
+        return wording.not_yet(before[-1], Span(source, before[-1].start, before[-1].end))
+    accepted = error.accepts if isinstance(error, UnexpectedToken) else None
+    return wording.expected(place, before[-1], stretch.lexemes[0].text, accepted or (), _spelling())
+
+
+@cache
+def _parser() -> Lark:
+    grammar = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
+    starts = ["statement", "operator", "opening", "closing", "reserved", "mistake"]
+    return Lark(grammar, parser="lalr", lexer="contextual", start=starts, propagate_positions=True)
+
+
+def _lexemes(text: str) -> list[Lexeme]:
+    return [Lexeme(t.type, str(t), t.start_pos or 0, t.line or 1) for t in _parser().lex(text)]
+
+
+@cache
+def _spelling() -> dict[str, str]:
+    """Terminals that are spelled in one way, and how."""
+    spelled = {t.name: t.pattern.value for t in _parser().terminals if isinstance(t.pattern, PatternStr)}
+    return {**spelled, "_ARROW": "->"}
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Read from the grammar what it says about lines and words."""
+
+    def kinds(rule: str) -> frozenset[str]:
+        return frozenset(r.expansion[0].name for r in _parser().rules if r.origin.name == rule)
+
+    begin = {_spelling()[kind] for statement in kinds("statement") for kind in kinds(statement)}
+    statements = tuple(word for word in wording.FORMS if word in begin)
+    reserved = tuple(sorted(_spelling()[kind] for kind in kinds("reserved")))
+    return Vocabulary(kinds("operator"), kinds("opening"), kinds("closing"), kinds("mistake"), statements, reserved)
+
+
+class _Build(Transformer_NonRecursive[Token, Any]):
+    """Parse tree to nodes: a line for every rule of the grammar that leaves a node, by the name of the rule."""
+
+    def __init__(self, source: Source, offset: int) -> None:
+        super().__init__(visit_tokens=True)
+        self.source = source
+        self.offset = offset
+
+    def _span(self, start: int | None, end: int | None) -> Span:
+        """Place in the source of what the parser saw in a slice of it."""
+        return Span(self.source, (start or 0) + self.offset, (end or 0) + self.offset)
+
+    def __default__(self, data: str, children: list[Any], meta: Meta) -> Any:
+        """Build the node that the rule ``data`` stands for."""
+        return _NODES[data](*children, self._span(meta.start_pos, meta.end_pos))
+
+    def __default_token__(self, token: Token) -> Any:
+        """Build the node that a terminal stands for."""
+        return _LEAVES[token.type](str(token), self._span(token.start_pos, token.end_pos))
+
+
+_LEAVES: dict[str, Callable[[str, Span], Any]] = {
+    "NAME": tree.Name,
+    "NUMBER": tree.Number,
+    "STRING": lambda text, span: tree.String(text[1:-1], span),
+    "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
+    "COMPARATOR": tree.Comparator,
+}
+
+_NODES: dict[str, Callable[..., Any]] = {
+    "header": tree.Header,
+    "bind": lambda *parts: tree.Bind(parts[:-1], parts[-1]),
+    "binding": tree.Binding,
+    "data": tree.Data,
+    "optimize": tree.Optimize,
+    "select": tree.Select,
+    "rewrite": tree.Rewrite,
+    "chain": lambda *parts: parts[:-1],
+    "emit": tree.Emit,
+    "verify": tree.Verify,
+    "filtered": tree.Filtered,
+    "either": lambda *parts: tree.Either(parts[:-1], parts[-1]),
+    "both": lambda *parts: tree.Both(parts[:-1], parts[-1]),
+    "complement": tree.Complement,
+    "layers": tree.Layers,
+    "everything": tree.Everything,
+    "comparison": tree.Comparison,
+    "field": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
+    "call": lambda name, *parts: tree.Call(name, parts[:-1], parts[-1]),
+    "named": tree.Argument,
+    "positional": lambda value, span: tree.Argument(None, value, span),
+    "word": lambda name, span: name,
+    "list": lambda *parts: tree.Sequence(parts[:-1], parts[-1]),
+}
+"""What each rule's children, and last the span, become."""

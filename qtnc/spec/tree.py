@@ -1,0 +1,230 @@
+"""What a spec says, as written: one class per construct, a span on each, no meaning yet."""
+
+from dataclasses import dataclass
+
+from qtnc.source import Source, Span
+
+
+@dataclass(frozen=True)
+class Name:
+    """A word the user chose or refers to."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Number:
+    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class String:
+    """Text between quotes, without the quotes."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Regex:
+    """Text between the quotes of ``re"..."``."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Values between ``[`` and ``]``."""
+
+    items: "tuple[Value, ...]"
+    span: Span
+
+
+Value = Name | Number | String | Regex | Sequence
+
+
+@dataclass(frozen=True)
+class Argument:
+    """``name: value``, or a value alone."""
+
+    name: Name | None
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True)
+class Call:
+    """``name(argument, ...)``: a structure, or a reader of data."""
+
+    name: Name
+    arguments: tuple[Argument, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A name for layers: a selector, or an op type."""
+
+    name: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Everything:
+    """``*``: every layer."""
+
+    span: Span
+
+
+@dataclass(frozen=True)
+class Comparator:
+    """``~`` or one of ``< <= > >= == !=``."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``field COMPARATOR value``."""
+
+    field: Name
+    comparator: Comparator
+    value: String | Regex | Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class Either:
+    """``a or b``, of sets or of conditions."""
+
+    parts: "tuple[Expression, ...]"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Both:
+    """``a and b``, of sets or of conditions."""
+
+    parts: "tuple[Expression, ...]"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Complement:
+    """``not a``, of a set or of a condition."""
+
+    part: "Expression"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """``set where condition``."""
+
+    base: "Expression"
+    condition: "Expression"
+    span: Span
+
+
+Expression = Layers | Everything | Comparison | Either | Both | Complement | Filtered
+
+
+@dataclass(frozen=True)
+class Header:
+    """``qtn VERSION``."""
+
+    version: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class Binding:
+    """``name = value`` of a ``bind`` statement."""
+
+    name: Name
+    value: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class Bind:
+    """``bind name = value, ...``."""
+
+    bindings: tuple[Binding, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Data:
+    """``data name = reader("path") take rows``."""
+
+    name: Name
+    reader: Call
+    take: Number | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Optimize:
+    """``optimize goal``."""
+
+    goal: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Select:
+    """``select name = selection``."""
+
+    name: Name
+    selection: Expression
+    span: Span
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """``rewrite selector -> structure | ... on data``."""
+
+    selector: Name
+    chain: tuple[Call, ...]
+    data: Name | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Emit:
+    """``emit backend``."""
+
+    backend: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Verify:
+    """``verify outputs within tolerance on data``."""
+
+    tolerance: Number
+    data: Name | None
+    span: Span
+
+
+Statement = Header | Bind | Data | Optimize | Select | Rewrite | Emit | Verify
+
+
+@dataclass(frozen=True)
+class SpecTree:
+    """The statements of a source that could be read.
+
+    ``lost`` holds the words of statements that could not: a name among them may have been declared there, so its
+    absence is no second error.
+    """
+
+    source: Source
+    statements: tuple[Statement, ...]
+    lost: frozenset[str] = frozenset()
