@@ -1,8 +1,11 @@
 """Text with places in it: a source, a span of it, and the caret that points there."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+
+EXCERPT = 160
+"""Characters of a source line that an excerpt shows."""
 
 
 @dataclass(frozen=True)
@@ -10,7 +13,7 @@ class Source:
     """A named text. ``name`` is what messages print before the line number, usually a path."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -57,11 +60,16 @@ class Span:
         return f"{self.source.name}:{self.line}:{self.column}"
 
     def excerpt(self) -> str:
-        """The source line with carets under the span."""
+        """The source line with carets under the span; of a very long line, the part around it."""
         line, column = self.source.position(self.start)
         code = self.source.line(line)
         width = max(1, min(self.end - self.start, len(code) - column + 1))
+        first = max(0, column - 1 - EXCERPT // 4) if len(code) > EXCERPT else 0
+        code, column = code[first : first + EXCERPT], column - first
+        width = min(width, max(1, len(code) - column + 1))
+        # What a terminal would act on is shown as a box; a tab stays a tab, also under the code, so that the caret
+        # lands where the terminal puts it.
+        code = "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in code)
+        indent = "".join("\t" if char == "\t" else " " for char in code[: column - 1]) + " " * (column - 1 - len(code))
         gutter = " " * len(str(line))
-        # A tab stays a tab under the code, so that the caret lands where the terminal puts it.
-        indent = "".join("\t" if char == "\t" else " " for char in code[: column - 1])
         return f"{line} | {code}\n{gutter} | {indent}{'^' * width}"

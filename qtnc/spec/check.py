@@ -10,11 +10,8 @@ from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.values import READERS, RefusedError, count, fraction, listing
-from qtnc.spec.wording import clip
+from qtnc.spec.wording import MAX_ERRORS, clip, in_order
 from qtnc.structures.options import options_of
-
-MAX_ERRORS = 100
-"""Errors shown at once."""
 
 
 def check(
@@ -41,7 +38,7 @@ def check(
     checker = _Checker(spec, structures, backends, folder)
     checker.whole()
     for statement in spec.statements:
-        if len(checker.errors) >= MAX_ERRORS:
+        if len(checker.errors) > MAX_ERRORS:
             break
         try:
             checker.statement(statement)
@@ -50,11 +47,6 @@ def check(
     if checker.errors:
         raise SpecError(*in_order(checker.errors))
     return checker.result()
-
-
-def in_order(errors: Collection[Diagnostic]) -> list[Diagnostic]:
-    """Sort diagnostics by place; those on the whole file come first."""
-    return sorted(errors, key=lambda error: error.span.start if error.span else -1)
 
 
 @dataclass

@@ -3,11 +3,15 @@
 Both run on re2, whose time is linear in the name whatever the pattern is: a spec may be hostile.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import re2
+
+MAX_LENGTH = 1000
+"""Characters of a pattern: re2 is linear, but it spends memory on long ones and logs about it."""
 
 
 class PatternError(ValueError):
@@ -28,8 +32,10 @@ class Pattern:
         Raises
         ------
         PatternError
-            With re2's own words.
+            With re2's own words, or that it is too long.
         """
+        if len(self.text) > MAX_LENGTH:
+            raise PatternError(f"{len(self.text):,} characters, and {MAX_LENGTH:,} at most")
         options = re2.Options()
         options.log_errors = False
         try:
@@ -48,4 +54,4 @@ class Pattern:
 def _translate(glob: str) -> str:
     """Glob to regular expression: ``*`` is any characters, dots and slashes too, ``?`` is one."""
     wild = {"*": ".*", "?": "."}
-    return "(?s)" + "".join(wild.get(char) or re2.escape(char) for char in glob)
+    return "(?s)" + "".join(wild.get(char) or re2.escape(char) for char in re.sub(r"\*+", "*", glob))

@@ -6,9 +6,10 @@ from typing import Any
 
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.source import Source
-from qtnc.spec.check import check, in_order
+from qtnc.spec.check import check
 from qtnc.spec.program import Spec
 from qtnc.spec.syntax import recover
+from qtnc.spec.wording import MAX_ERRORS, in_order
 
 
 def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collection[str]) -> Spec:
@@ -40,8 +41,9 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collect
 def read_source(source: Source, structures: Mapping[str, type[Any]], backends: Collection[str], folder: Path) -> Spec:
     """Read a spec from a text; ``folder`` is where relative paths start."""
     tree, errors = recover(source)
-    if errors and not tree.lost:
-        raise SpecError(*errors)  # too long, or of another version: nothing was read
+    # Nothing was read of a spec that is too long or of another version; too many errors mean that reading stopped.
+    if errors and (not tree.lost or len(errors) > MAX_ERRORS):
+        raise SpecError(*errors)
     try:
         spec = check(tree, structures, backends, folder)
     except SpecError as error:

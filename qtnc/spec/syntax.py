@@ -14,11 +14,8 @@ from qtnc.source import Source, Span
 from qtnc.spec import tree, wording
 from qtnc.spec.layout import Lexeme, Stretch, Vocabulary, stretches
 
-MAX_LENGTH = 1 << 20
+MAX_LENGTH = 1 << 18
 """Characters of a spec: far above any written by hand, and read in seconds."""
-
-MAX_ERRORS = 100
-"""Errors shown at once."""
 
 
 def parse(source: Source) -> tree.SpecTree:
@@ -53,10 +50,9 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
             lost.update(lexeme.text for lexeme in stretch.lexemes)
         else:
             statements.append(outcome)
-        if len(errors) >= MAX_ERRORS:
-            errors[MAX_ERRORS:] = [Diagnostic(f"more than {MAX_ERRORS} errors; the rest is not shown", errors[-1].span)]
+        if len(errors) > wording.MAX_ERRORS:
             break
-    return tree.SpecTree(source, tuple(statements), frozenset(lost)), tuple(errors)
+    return tree.SpecTree(source, tuple(statements), frozenset(lost)), tuple(wording.in_order(errors))
 
 
 def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagnostic]:

@@ -1,11 +1,14 @@
 """Syntax errors in words: what was expected, after what, and the form of the statement."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
 from qtnc.spec.layout import Lexeme, Vocabulary
 from qtnc.spec.tree import Header
+
+MAX_ERRORS = 100
+"""Errors shown at once."""
 
 FORMS = {
     "qtn": "qtn 1",
@@ -83,3 +86,13 @@ def clip(text: str, length: int = 40) -> str:
     """Shorten text that a message repeats; the excerpt below it shows the rest."""
     line = text.split("\n", 1)[0]
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def in_order(errors: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sort errors by place, those on the whole file first, and cut off what nobody would read."""
+    found = sorted(errors, key=lambda error: error.span.start if error.span else -1)
+    if len(found) > MAX_ERRORS:
+        last = found[MAX_ERRORS]
+        message = f"more than {MAX_ERRORS} errors; this one and the rest are not shown"
+        found[MAX_ERRORS:] = [Diagnostic(message, last.span, place=last.place)]
+    return found
