@@ -1,0 +1,168 @@
+"""Torch out: ``model.py`` and ``model.safetensors``."""
+
+from collections import Counter
+from pathlib import Path
+
+import onnx_ir as ir
+from onnx_ir.passes.common import InlinePass
+
+from qtnc.backends.torch import linear, table
+from qtnc.backends.torch.emission import Call, Emission, Unpacked, UnsupportedError
+from qtnc.backends.torch.expression import Expr, literal, local, member
+from qtnc.backends.torch.facts import infer
+from qtnc.backends.torch.host import FLOATS
+from qtnc.backends.torch.names import comment
+from qtnc.backends.torch.program import divide, live
+from qtnc.backends.torch.shape_arithmetic import evaluate
+from qtnc.backends.torch.source import Source, shape_text
+from qtnc.backends.torch.weights import Weights, save
+from qtnc.errors import BackendError, Diagnostic
+from qtnc.ir.dialect import DOMAIN, is_qtn
+
+
+def emit_torch(model: ir.Model, folder: Path) -> None:
+    """Write ``model`` as a standalone torch module: ``folder/model.py`` and ``folder/model.safetensors``.
+
+    Parameters
+    ----------
+    model : standard ONNX operations and nodes of the ``qtn`` dialect; it is not changed.
+    folder : an existing folder.
+
+    Raises
+    ------
+    BackendError
+        If nodes cannot be written in torch: one error that lists all of them.
+    """
+    source = compose(model)
+    (folder / "model.py").write_text(source.text(), encoding="utf-8")
+    save(source.weights.values(), folder / "model.safetensors")
+
+
+def compose(model: ir.Model) -> Source:
+    """Everything that the two files will hold."""
+    flat = _flatten(model)
+    emission = Emission(flat.graph, infer(flat), flat.opset_imports.get("", 1), Weights(flat.graph))
+    emission.model_dtype = _only_float_dtype(emission)
+    inputs = _define_inputs(emission)
+    _emit_nodes(emission)
+    outputs = [(v.name or "output", emission.atom(v, None)) for v in flat.graph.outputs]
+    results = [expr for _, expr in outputs]
+    statements = live(emission.statements, results)
+    read = {u for s in statements for u in s.expr.uses} | {u for e in results for u in e.uses}
+    return Source(
+        inputs=inputs,
+        outputs=outputs,
+        output_shapes=[shape_text(v) for v in flat.graph.outputs],
+        locals=emission.locals,
+        parts=divide(statements, results),
+        weights={name: w for name, w in emission.weights.by_name.items() if name in read},
+        snippets=emission.snippets,
+    )
+
+
+def _flatten(model: ir.Model) -> ir.Model:
+    """A copy whose only functions are those of ``qtn`` nodes."""
+    flat = model.clone()
+    if any(f.domain != DOMAIN for f in flat.functions.values()):
+        InlinePass(lambda f: f.domain != DOMAIN)(flat)
+    return flat
+
+
+def _only_float_dtype(emission: Emission) -> ir.DataType | None:
+    """The one floating-point dtype of the weights and inputs, if there is one."""
+    values = [*emission.graph.inputs, *emission.graph.initializers.values()]
+    found = {emission.fact(v).dtype for v in values} & FLOATS
+    return found.pop() if len(found) == 1 else None
+
+
+def _define_inputs(emission: Emission) -> list[tuple[ir.Value, int]]:
+    """Name the inputs of ``forward``, and the dimensions that they alone settle."""
+    inputs = []
+    for value in emission.graph.inputs:
+        if value.is_initializer():
+            continue
+        number = emission.new_local(value.name or "input")
+        x = local(number)
+        emission.define(value, x)
+        inputs.append((value, number))
+        sizes: list[int | None] = []
+        for dim in emission.fact(value).dims or ():
+            new = isinstance(dim, str) and dim and dim not in emission.dimensions
+            sizes.append(emission.new_local(str(dim), "int") if new else None)
+            if sizes[-1] is not None:
+                emission.dimensions[str(dim)] = local(sizes[-1], natural=True)
+        if sizes:
+            emission.add_statement(tuple(sizes), member(x, "shape"), "")
+    return inputs
+
+
+def _emit_nodes(emission: Emission) -> None:
+    refused: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for node in emission.graph:
+        try:
+            _emit_node(emission, node)
+        except UnsupportedError as error:
+            key = (f"{node.domain}.{node.op_type}" if node.domain else node.op_type, str(error))
+            refused[key] += 1
+            first.setdefault(key, node.name or "unnamed")
+            for output in node.outputs:
+                emission.define(output, literal(None))
+    if refused:
+        raise BackendError(*(_diagnostic(key, count, first[key]) for key, count in refused.items()))
+
+
+def _diagnostic(key: tuple[str, str], count: int, name: str) -> Diagnostic:
+    op, why = key
+    times = f"{count} time{'s' if count > 1 else ''}"
+    return Diagnostic(
+        f"torch cannot express {comment(op)} ({times}, first `{comment(name)}`): {why}",
+        help="export the model without it, rewrite it with a rule, or emit onnx instead of torch",
+    )
+
+
+def _emit_node(emission: Emission, node: ir.Node) -> None:
+    path = emission.record_path(node)
+    call = Call(emission, node, path)
+    call.settle_facts()
+    if node.op_type == "Constant" and not node.domain:
+        return
+    if is_qtn(node):
+        emission.say(linear.describe(call))
+        emission.assign(node.outputs[0], linear.network(call), path)
+        return
+    if node.domain not in ("", "ai.onnx"):
+        raise UnsupportedError(f"operations of domain `{comment(node.domain)}` are not known")
+    if node.op_type == "Identity":
+        _alias(call)
+        return
+    numbers = evaluate(call)
+    if numbers is not None:
+        emission.define_host(node.outputs[0], numbers)
+        return
+    _assign(call, _written(call))
+
+
+def _written(call: Call) -> Expr | Unpacked:
+    emit = table.OPS.get(call.node.op_type)
+    if emit is None:
+        raise UnsupportedError("there is no torch form of it here yet")
+    if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in call.node.attributes.values()):
+        raise UnsupportedError("it holds a graph of its own")
+    return emit(call)
+
+
+def _assign(call: Call, result: Expr | Unpacked) -> None:
+    if isinstance(result, Unpacked):
+        call.emission.unpack(call.node.outputs, result.expr, call.path, result.hints)
+        return
+    call.only_first_output()
+    call.emission.assign(call.node.outputs[0], result, call.path)
+
+
+def _alias(call: Call) -> None:
+    host = call.host(0)
+    output = call.node.outputs[0]
+    if host is not None:
+        call.emission.define_host(output, host)
+    call.emission.define(output, call.emission.atom(call.value(0), call.node))

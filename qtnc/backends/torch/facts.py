@@ -1,0 +1,97 @@
+"""What is known of values before any code is written: dtype, and the size of each axis where it is fixed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from qtnc.ir.dialect import is_qtn, network_of
+
+Dims = tuple[int | str | None, ...]
+
+_BOOLEAN = frozenset("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf".split())
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Dtype and axes of a value; an axis is its size, a symbol of the model, or None when unknown."""
+
+    dtype: ir.DataType | None = None
+    dims: Dims | None = None
+
+
+def infer(model: ir.Model) -> dict[str, Fact]:
+    """Facts of all values of the main graph, by name.
+
+    Sizes are inferred anew from the graph's inputs: a model whose batch was made dynamic by hand often keeps stale
+    sizes on its inner values. Declared dtypes and ranks only fill gaps.
+    """
+    scratch = model.clone()
+    declared = _read(scratch.graph)
+    _stand_in_for_networks(scratch)
+    for node in scratch.graph:
+        for output in node.outputs:
+            if not output.is_graph_output():
+                output.shape = None
+    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(scratch)
+    return {name: _merge(fact, declared.get(name, Fact())) for name, fact in _read(scratch.graph).items()}
+
+
+def guess_dtype(node: ir.Node, inputs: Mapping[int, ir.DataType | None]) -> ir.DataType | None:
+    """Dtype of a node's first output where inference was silent."""
+    if node.op_type in _BOOLEAN:
+        return ir.DataType.BOOL
+    if node.op_type in ("Shape", "Size", "ArgMax", "ArgMin"):
+        return ir.DataType.INT64
+    return inputs.get(1 if node.op_type == "Where" else 0)
+
+
+def _stand_in_for_networks(model: ir.Model) -> None:
+    """Replace each ``qtn`` node by a product with a matrix of its features: the same shapes, no function bodies."""
+    for node in list(model.graph):
+        if not is_qtn(node):
+            continue
+        x = node.inputs[0]
+        matrix = ir.Value(
+            name=f"{node.outputs[0].name}::features",
+            shape=ir.Shape(network_of(node).features),
+            type=x.type if x is not None else None,
+        )
+        product = ir.Node("", "MatMul", [x, matrix], num_outputs=1)
+        product.outputs[0].name = node.outputs[0].name
+        model.graph.insert_before(node, product)
+        _swap(model.graph, node.outputs[0], product.outputs[0])
+        model.graph.remove(node, safe=True)
+        model.graph.inputs.append(matrix)
+    for key in [k for k in model.functions if k[0] == "qtn"]:
+        del model.functions[key]
+
+
+def _swap(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
+    new.shape, new.type = old.shape, old.type
+    for k, output in enumerate(graph.outputs):
+        if output is old:
+            graph.outputs[k] = new
+    old.replace_all_uses_with(new)
+
+
+def _read(graph: ir.Graph) -> dict[str, Fact]:
+    values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+    return {v.name: _fact(v) for v in values if v.name}
+
+
+def _fact(value: ir.Value) -> Fact:
+    if value.const_value is not None:
+        return Fact(value.const_value.dtype, tuple(int(d) for d in value.const_value.shape.numpy()))
+    if value.shape is None:
+        return Fact(value.dtype)
+    dims = tuple(d if isinstance(d, int) else d.value for d in value.shape.dims)
+    return Fact(value.dtype, dims)
+
+
+def _merge(fact: Fact, declared: Fact) -> Fact:
+    dims = fact.dims
+    if dims is None and declared.dims is not None:
+        dims = (None,) * len(declared.dims)
+    return Fact(fact.dtype or declared.dtype, dims)

@@ -1,0 +1,151 @@
+"""Names: identifiers for weights and locals, module paths, and comments that hostile models cannot leave."""
+
+import ast
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+LONGEST_IDENTIFIER = 96
+LONGEST_SCOPES = 10_000
+
+MODULE_ATTRIBUTES = frozenset(
+    "T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches "
+    "eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu "
+    "load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters "
+    "register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
+    "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
+    "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty "
+    "train training type xpu zero_grad dtype device".split()
+)
+"""Attributes of torch.nn.Module, and the two properties of the emitted class; no weight may take their names."""
+
+LOCALS = frozenset(
+    [*dir(builtins), *"torch nn F Tensor NamedTuple Path load_file Model Outputs load self attention rotary".split()]
+)
+"""Names that the emitted code uses; no local variable may take them."""
+
+FIELDS = frozenset({"count", "index"})
+"""Methods of tuples; no field of the named tuple may take their names."""
+
+_ANONYMOUS = re.compile(
+    r"(val_\d+|\d*|[/_].*|onnx::.*|(c_)?lifted_tensor.*|(node|const|constant|tensor|initializer)[_\d]*(_output_\d+)?)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SCALARS = frozenset("weight bias scale gain temperature alpha beta gamma".split())
+_NUMBERED = re.compile(r"_?\d+$")
+
+
+class Namespace:
+    """Identifiers already taken; ``claim`` makes a new one near a hint."""
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self._taken = set(reserved)
+        self._next: dict[str, int] = {}
+
+    def claim(self, hint: str, fallback: str = "value") -> str:
+        """Take an identifier like ``hint`` that nobody has."""
+        base = identifier(hint, fallback)
+        name = base
+        while name in self._taken:
+            self._next[base] = self._next.get(base, 1) + 1
+            name = f"{base}_{self._next[base]}"
+        self._taken.add(name)
+        return name
+
+
+def identifier(text: str, fallback: str = "value") -> str:
+    """Nearest ASCII identifier: not a keyword, no leading underscore, of bounded length."""
+    cleaned = re.sub(r"[^A-Za-z0-9]+", "_", text[: 4 * LONGEST_IDENTIFIER]).strip("_")
+    cleaned = cleaned[:LONGEST_IDENTIFIER].rstrip("_") or fallback
+    if cleaned[0].isdigit():
+        cleaned = f"{fallback}_{cleaned}"
+    return f"{cleaned}_" if keyword.iskeyword(cleaned) or keyword.issoftkeyword(cleaned) else cleaned
+
+
+def comment(text: str, limit: int = 90) -> str:
+    """One line of printable ASCII without quotes or backslashes, so that it can end no comment and no docstring."""
+    plain = "".join(c if " " <= c <= "~" and c not in "\"'\\`" else "?" for c in text[:limit])
+    return plain + ("..." if len(text) > limit else "")
+
+
+def module_path(node: ir.Node) -> str | None:
+    """Path of the module that the node comes from, e.g. ``layers.0.attn.q_proj``; "" is the model, None unknown.
+
+    Dynamo writes its scopes as a Python list that ends with the operation; the legacy exporter puts slashes into names.
+    """
+    scopes = node.metadata_props.get(SCOPES)
+    if scopes is not None and len(scopes) <= LONGEST_SCOPES:
+        return _deepest(scopes)
+    name = node.name or ""
+    if name.startswith("/"):
+        return ".".join(name.split("/")[1:-1])
+    return None
+
+
+def _deepest(scopes: str) -> str | None:
+    try:
+        parts = ast.literal_eval(scopes)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None  # metadata is free text; without scopes the node only loses its heading
+    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+        return None
+    modules = [p for p in parts[:-1] if p and not p.startswith("_empty_nn_module_stack")]
+    return str(modules[-1]) if modules else ""
+
+
+def block_of(path: str) -> str:
+    """Leading part of a path that ends with its first number, e.g. ``model.layers.0``; "" where there is none."""
+    parts = path.split(".")
+    for k, part in enumerate(parts):
+        if part.isdigit():
+            return ".".join(parts[: k + 1])
+    return ""
+
+
+def section_of(path: str) -> str:
+    """The module below the block, or below the model: what a heading names."""
+    block = block_of(path)
+    rest = path[len(block) :].lstrip(".").split(".")
+    return rest[0]
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether an exporter made the name up (``val_12``, ``onnx::MatMul_7``)."""
+    return not name or _ANONYMOUS.fullmatch(name) is not None
+
+
+def is_learned_scalar(name: str) -> bool:
+    """Whether a single number is a weight: it has a module path, or ends in a word that weights are called.
+
+    Exporters also make initialisers of plain constants, and dynamo calls those ``scalar_tensor_default`` and the like.
+    """
+    last = re.split(r"[._]", name)[-1].lower()
+    return not is_anonymous(name) and ("." in name or last in _SCALARS)
+
+
+def weight_hint(name: str, path: str | None, fallback: str) -> str:
+    """Hint for the attribute of an initialiser: its own name, or the layer that first uses it."""
+    if not is_anonymous(name):
+        return name
+    return f"{path}.{fallback}" if path else fallback
+
+
+def leaf(path: str) -> str:
+    """Last word of a module path, with the word before it when it is a number: ``layers.0`` is ``layers_0``."""
+    parts = path.split(".")
+    return "_".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+
+
+def value_hint(value: ir.Value) -> str:
+    """Short hint for a local variable: what the exporter called it, else its operation."""
+    node = value.producer()
+    operation = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.op_type).lower() if node else "value"
+    name = (value.name or "").rsplit("/", 1)[-1].removesuffix("_output_0").lower()
+    if is_anonymous(value.name or "") and not (value.name or "").startswith("/"):
+        return operation
+    return _NUMBERED.sub("", name).strip("_") or operation

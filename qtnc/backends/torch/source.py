@@ -1,0 +1,204 @@
+"""The text of model.py."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from qtnc.backends.torch.attention import SNIPPETS
+from qtnc.backends.torch.emission import Local, Statement
+from qtnc.backends.torch.expression import Expr
+from qtnc.backends.torch.names import FIELDS, LOCALS, Namespace, comment, identifier, section_of
+from qtnc.backends.torch.program import Block
+from qtnc.backends.torch.weights import Weight, torch_dtype
+
+_LOCAL = re.compile("\0(\\d+)\0")
+
+
+@dataclass
+class Scope:
+    """Names of the locals of one function."""
+
+    locals: Sequence[Local]
+    names: Namespace = field(default_factory=lambda: Namespace(LOCALS))
+    chosen: dict[int, str] = field(default_factory=dict)
+
+    def name(self, number: int) -> str:
+        """Name of a local; made on first use."""
+        if number not in self.chosen:
+            self.chosen[number] = self.names.claim(self.locals[number].hint)
+        return self.chosen[number]
+
+    def render(self, expr: Expr) -> str:
+        """Text of an expression with its locals named."""
+        return _LOCAL.sub(lambda found: self.name(int(found.group(1))), expr.text)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that model.py says."""
+
+    inputs: Sequence[tuple[ir.Value, int]]
+    outputs: Sequence[tuple[str, Expr]]
+    output_shapes: Sequence[str]
+    locals: Sequence[Local]
+    parts: Sequence[Statement | Block]
+    weights: Mapping[str, Weight]
+    snippets: Iterable[str]
+
+    def text(self) -> str:
+        """The whole file."""
+        body = [self._forward(), *(self._method(p) for p in self.parts if isinstance(p, Block))]
+        chunks = [self._docstring() + "\n\n" + self._imports("\n".join(body)), *self._snippets(), *self._named_tuple()]
+        chunks += [self._class("\n\n".join(body)), _LOAD]
+        return "\n\n\n".join(chunks) + "\n"
+
+    def _docstring(self) -> str:
+        count = sum(w.tensor.size for w in self.weights.values() if w.parameter)
+        lines = ['"""A model in plain torch: ``model = load()``, then call it.', "", "Inputs", "------"]
+        scope = self._top()
+        lines += [f"{scope.name(number)} : {shape_text(value)}" for value, number in self.inputs]
+        lines += ["", "Outputs", "-------"]
+        names = self._fields()
+        lines += [f"{name} : {shape}" for name, shape in zip(names, self.output_shapes, strict=True)]
+        lines += ["", f"{count:,} parameters in {sum(w.parameter for w in self.weights.values())} tensors.", '"""']
+        return "\n".join(lines)
+
+    def _fields(self) -> list[str]:
+        names = Namespace(FIELDS)
+        return [names.claim(name, "output") for name, _ in self.outputs]
+
+    def _imports(self, body: str) -> str:
+        lines = ["from pathlib import Path"]
+        if len(self.outputs) != 1:
+            lines.append("from typing import NamedTuple")
+        lines += ["", "import torch"]
+        if "F." in body or any("F." in SNIPPETS[s] for s in self.snippets):
+            lines.append("import torch.nn.functional as F")
+        return "\n".join([*lines, "from safetensors.torch import load_file", "from torch import Tensor, nn"])
+
+    def _snippets(self) -> list[str]:
+        return [SNIPPETS[name] for name in sorted(self.snippets)]
+
+    def _named_tuple(self) -> list[str]:
+        if len(self.outputs) == 1:
+            return []
+        lines = ["class Outputs(NamedTuple):", '    """What the model returns."""', ""]
+        return ["\n".join([*lines, *(f"    {name}: Tensor" for name in self._fields())])]
+
+    def _class(self, body: str) -> str:
+        used = {u for p in self.parts for u in _attributes(p)} | {u for _, e in self.outputs for u in e.uses}
+        lines = [
+            "class Model(nn.Module):",
+            '    """The network; its attributes are the entries of the state_dict."""',
+            "",
+        ]
+        lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+        lines += [f"        {_declare(w)}" for w in self.weights.values()]
+        anchor = self._anchor(used)
+        if anchor is None:
+            lines.append('        self.register_buffer("anchor", torch.empty(0), persistent=False)')
+        for name in ("device", "dtype"):
+            if name in used:
+                lines += ["", "    @property", f"    def {name}(self) -> torch.{name}:"]
+                lines += [f"        return self.{anchor or 'anchor'}.{name}"]
+        return "\n".join([*lines, "", body])
+
+    def _anchor(self, used: set[int | str]) -> str | None:
+        """The weight whose dtype and device stand for the model's; "" when nothing asks."""
+        if not used & {"device", "dtype"}:
+            return ""
+        return next((w.name for w in self.weights.values() if w.parameter), None)
+
+    def _top(self) -> Scope:
+        scope = Scope(self.locals)
+        for _, number in self.inputs:
+            scope.name(number)
+        return scope
+
+    def _forward(self) -> str:
+        scope = self._top()
+        arguments = "".join(f", {scope.name(number)}: Tensor" for _, number in self.inputs)
+        kind = "Tensor" if len(self.outputs) == 1 else "Outputs"
+        lines = [f"    def forward(self{arguments}) -> {kind}:"]
+        lines += _body(self.parts, scope, relative=False)
+        values = ", ".join(scope.render(expr) for _, expr in self.outputs)
+        lines.append(f"        return {values}" if len(self.outputs) == 1 else f"        return Outputs({values})")
+        return "\n".join(lines)
+
+    def _method(self, block: Block) -> str:
+        scope = Scope(self.locals)
+        arguments = "".join(f", {scope.name(n)}: {self.locals[n].kind}" for n in block.takes)
+        kinds = [self.locals[n].kind for n in block.gives]
+        kind = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+        lines = [f"    def {method_name(block.path)}(self{arguments}) -> {kind}:"]
+        lines += _body(block.statements, scope, relative=True)
+        lines.append(f"        return {', '.join(scope.name(n) for n in block.gives)}")
+        return "\n".join(lines)
+
+
+def method_name(path: str) -> str:
+    """Name of the method of a block: ``model.layers.0`` is ``_model_layers_0``."""
+    return "_" + identifier(path, "block")
+
+
+def shape_text(value: ir.Value) -> str:
+    """Dtype and shape for the docstring."""
+    kind = value.dtype.name.lower() if value.dtype is not None else "tensor"
+    if value.shape is None:
+        return kind
+    dims = ", ".join(str(d) if isinstance(d, int) else comment(str(d.value or "?"), 30) for d in value.shape.dims)
+    return f"{kind} ({dims})"
+
+
+def _attributes(part: Statement | Block) -> Iterable[int | str]:
+    statements = part.statements if isinstance(part, Block) else (part,)
+    return (u for s in statements for u in s.expr.uses if isinstance(u, str))
+
+
+def _declare(weight: Weight) -> str:
+    shape = ", ".join(map(str, weight.shape)) if weight.shape else "()"
+    dtype = torch_dtype(weight.dtype)
+    empty = f"torch.empty({shape})" if dtype == "torch.float32" else f"torch.empty({shape}, dtype={dtype})"
+    if weight.parameter:
+        return f"self.{weight.name} = nn.Parameter({empty})"
+    return f'self.register_buffer("{weight.name}", {empty})'
+
+
+def _body(parts: Iterable[Statement | Block], scope: Scope, relative: bool) -> list[str]:
+    lines: list[str] = []
+    heading = ""
+    for part in parts:
+        section = "" if isinstance(part, Block) else section_of(part.path)
+        if section != heading:
+            heading = section
+            if heading:
+                lines += [""] * bool(lines) + [f"        # {comment(heading)}"]
+            elif lines and not relative:
+                lines.append("")
+        if isinstance(part, Block):
+            lines.append(f"        {_call(part, scope)}")
+        else:
+            lines += [f"        # {line}" for line in part.comments]
+            lines.append(f"        {_targets(part.targets, scope)} = {scope.render(part.expr)}")
+    return lines
+
+
+def _call(block: Block, scope: Scope) -> str:
+    arguments = ", ".join(scope.name(n) for n in block.takes)
+    return f"{_targets(block.gives, scope)} = self.{method_name(block.path)}({arguments})"
+
+
+def _targets(targets: Sequence[int | None], scope: Scope) -> str:
+    if len(targets) == 1 and targets[0] is not None and scope.locals[targets[0]].kind == "int":
+        return f"({scope.name(targets[0])},)"  # the only axis of an input
+    return ", ".join("_" if t is None else scope.name(t) for t in targets)
+
+
+_LOAD = '''def load(weights: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+    """Model in eval mode with its weights, by default those in model.safetensors beside this file."""
+    path = Path(__file__).with_name("model.safetensors") if weights is None else weights
+    model = Model()
+    model.load_state_dict(load_file(path, device=str(device)), assign=True)
+    return model.to(device).eval()'''
