@@ -8,8 +8,8 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 from onnx_ir import convenience
 
+from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.pipeline import PassResult
-from qtnc.rewrite.products import drop_unused_initializers
 
 UNFOLDABLE = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -49,11 +49,9 @@ class FoldConstants:
         if result is None or result.nbytes - freed > self.max_growth:
             return False
         output = node.outputs[0]
-        tensor = ir.tensor(result, name=output.name)
-        value = ir.Value(name=output.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        value = add_initializer(model, output.name or node.op_type, result)
         convenience.replace_all_uses_with(output, value)
         model.graph.remove(node, safe=True)
-        model.graph.register_initializer(value)
         return True
 
     def _surely_too_large(self, node: ir.Node) -> bool:
@@ -73,7 +71,7 @@ def _is_constant(value: ir.Value) -> bool:
 def _evaluate(model: ir.Model, node: ir.Node) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
     """Run one node in onnx's reference evaluator; None where it has no kernel for it."""
     graph = ir.Graph([], [], nodes=[], opset_imports=dict(model.graph.opset_imports))
-    clones = {v: ir.val(v.name or f"in_{k}", type=v.type, shape=v.shape) for k, v in enumerate(set(node.inputs)) if v}
+    clones = {v: ir.val(f"in_{k}", type=v.type, shape=v.shape) for k, v in enumerate(dict.fromkeys(node.inputs)) if v}
     copy = ir.node(
         node.op_type,
         [clones[v] if v is not None else None for v in node.inputs],
@@ -84,7 +82,7 @@ def _evaluate(model: ir.Model, node: ir.Node) -> np.ndarray[tuple[int, ...], np.
     graph.append(copy)
     graph.outputs.append(copy.outputs[0])
     proto = ir.to_proto(ir.Model(graph, ir_version=model.ir_version))
-    feeds = {clone.name: value.const_value.numpy() for value, clone in clones.items() if value.const_value}
+    feeds = {str(clone.name): value.const_value.numpy() for value, clone in clones.items() if value.const_value}
     try:
         (result,) = ReferenceEvaluator(proto).run(None, feeds)
     except (NotImplementedError, TypeError):

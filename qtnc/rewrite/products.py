@@ -10,6 +10,7 @@ from onnx_ir import convenience
 
 from qtnc.errors import InternalError, PassError
 from qtnc.ir.dialect import network_call
+from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.ir.layers import PRODUCTS, Layer, find_layers
 from qtnc.pipeline import PassResult
 from qtnc.rewrite.decision import Decision, Rewritten
@@ -23,7 +24,7 @@ def declined(layer: Layer) -> str | None:
         return f"{layer.op} is not a product x . W with a constant matrix W (MatMul or Gemm)"
     if len(layer.shape) != 2:
         return f"its weight has {len(layer.shape)} axes; a matrix has 2"
-    if layer.op == "Gemm" and layer.node.attributes.get_int("transA", 0):
+    if layer.op == "Gemm" and layer.node.attributes.get_int("transA", False):
         return "its x is transposed (transA = 1)"
     if layer.x.shape is None:
         return "the rank of its input is unknown"
@@ -62,7 +63,7 @@ def _replace(model: ir.Model, layer: Layer, decision: Decision) -> Rewritten:
     network = structure.network(problem.shape)
     dtype = layer.dtype.numpy()
     cores = tuple(core.astype(dtype) for core in structure.fit(problem))
-    values = [_initializer(model, f"{layer.name}.core_{k}", core) for k, core in enumerate(cores)]
+    values = [add_initializer(model, f"{layer.name}.core_{k}", core) for k, core in enumerate(cores)]
     node = network_call(model, structure.op_type, layer.name, layer.x, values, network, x_first(network))
     node.name = layer.node.name
     node.metadata_props.update(layer.node.metadata_props)
@@ -96,7 +97,7 @@ def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value) -> list[ir.Node
         return made.outputs[0]
 
     def scalar(role: str, number: float) -> ir.Value:
-        return _initializer(model, f"{layer.name}.{role}", np.array(number, layer.dtype.numpy()))
+        return add_initializer(model, f"{layer.name}.{role}", np.array(number, layer.dtype.numpy()))
 
     if alpha != 1.0:
         product = node("Mul", product, scalar("alpha", alpha))
@@ -106,22 +107,3 @@ def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value) -> list[ir.Node
             bias = node("Mul", bias, scalar("beta", beta))
         node("Add", product, bias)
     return nodes
-
-
-def _initializer(model: ir.Model, name: str, array: NDArray[np.generic]) -> ir.Value:
-    """Add an initialiser under a name not yet taken."""
-    taken, free, count = model.graph.initializers, name, 1
-    while free in taken:
-        count += 1
-        free = f"{name}:{count}"
-    tensor = ir.Tensor(np.ascontiguousarray(array), name=free)
-    value = ir.Value(name=free, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-    model.graph.register_initializer(value)
-    return value
-
-
-def drop_unused_initializers(model: ir.Model) -> None:
-    """Forget weights that nothing reads any more, graph inputs and outputs excepted."""
-    for name, value in list(model.graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
-            del model.graph.initializers[name]

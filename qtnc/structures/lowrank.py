@@ -30,6 +30,11 @@ class LowRank:
         given = [k for k in ("rank", "bytes", "error") if getattr(self, k) is not None]
         return f"give one of {', '.join(f'`{k}`' for k in given)}, not {len(given)}" if len(given) > 1 else None
 
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether the rank follows from bytes or error."""
+        return self.bytes is not None or self.error is not None
+
     def propose(self, problem: Problem) -> Proposal:
         """Turn ``bytes`` or ``error`` into a rank; without any option the rank is full."""
         full = min(problem.shape)

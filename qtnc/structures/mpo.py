@@ -52,6 +52,11 @@ class Mpo:
             return "`sites: auto` needs `max_bond`, `bytes` or `error` to compare shapes at"
         return None
 
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether sites or bonds follow from the search, bytes or error."""
+        return self.sites == "auto" or self.bytes is not None or self.error is not None
+
     def propose(self, problem: Problem) -> Proposal:
         """Settle sites and bonds."""
         if self.sites == "auto":

@@ -62,6 +62,11 @@ class Structure(Protocol):
         """Why these options cannot stand together, or None."""
         ...
 
+    @property
+    def leaves_choice(self) -> bool:
+        """Whether the planner chooses bonds or sites, rather than the spec."""
+        ...
+
     def propose(self, problem: Problem) -> Proposal:
         """Settle everything that is left open."""
         ...

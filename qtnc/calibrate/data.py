@@ -1,0 +1,87 @@
+"""Data that a spec names: arrays by graph input, rows in batches."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from qtnc.errors import DataError, Diagnostic, did_you_mean
+from qtnc.source import Span
+
+Feed = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Arrays named after graph inputs; the first axis of each counts samples."""
+
+    name: str
+    arrays: Mapping[str, NDArray[np.generic]]
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return min((len(a) for a in self.arrays.values()), default=0)
+
+    def batches(self, size: int) -> Iterator[Feed]:
+        """Feeds of at most ``size`` samples, in order."""
+        for start in range(0, self.samples, size):
+            yield {name: array[start : start + size] for name, array in self.arrays.items()}
+
+
+def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Span | None = None) -> DataSet:
+    """Read an ``.npz`` file for a model.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, an input has no array, or an array does not fit the input's type, rank or
+        fixed sizes. ``span`` is the place in the spec that the message shows.
+    """
+
+    def wrong(message: str, way_out: str | None = None) -> DataError:
+        return DataError(Diagnostic(message, span=span, help=way_out, place=str(path)))
+
+    if not path.is_file():
+        raise wrong(f"data `{name}`: no file {path}", "write it with numpy.savez(path, <graph input>=array)")
+    arrays: Feed = {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for value in model.graph.inputs:
+                key = str(value.name)
+                if key not in archive.files:
+                    near = did_you_mean(key, archive.files) or f"it has {', '.join(archive.files) or 'no arrays'}"
+                    raise wrong(f"data `{name}`: no array for the graph input `{key}`", near)
+                arrays[key] = archive[key][:take]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise wrong(f"data `{name}`: {path} is not an .npz file of plain arrays: {error}") from error
+    for value in model.graph.inputs:
+        if fault := _misfit(value, arrays[str(value.name)]):
+            raise wrong(f"data `{name}`: array `{value.name}` {fault}")
+    lengths = {len(a) for a in arrays.values()}
+    if len(lengths) > 1 or lengths == {0}:
+        raise wrong(
+            f"data `{name}`: arrays hold {', '.join(map(str, sorted(lengths)))} samples; they must agree and be > 0"
+        )
+    return DataSet(name, arrays)
+
+
+def _misfit(value: ir.Value, array: NDArray[np.generic]) -> str | None:
+    if value.dtype is not None and array.dtype != value.dtype.numpy():
+        return f"is {array.dtype}, the model takes {value.dtype.numpy()}"
+    if array.ndim == 0:
+        return "is a single number; its first axis must count samples"
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        return "holds NaN or infinity"
+    if value.shape is None:
+        return None
+    if array.ndim != len(value.shape):
+        return f"has {array.ndim} axes, the model's input has {len(value.shape)}"
+    for axis, (have, want) in enumerate(zip(array.shape, value.shape, strict=True)):
+        if axis and isinstance(want, int) and have != want:
+            return f"has size {have} along axis {axis}, the model takes {want}"
+    return None

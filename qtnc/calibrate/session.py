@@ -1,0 +1,27 @@
+"""Models run by onnxruntime, the judge of everything we emit."""
+
+from pathlib import Path
+
+import onnx_ir as ir
+import onnxruntime
+
+
+def options(threads: int = 0) -> onnxruntime.SessionOptions:
+    """Session options: errors only on the log; ``threads`` 0 leaves the choice to onnxruntime."""
+    found = onnxruntime.SessionOptions()
+    found.log_severity_level = 3
+    if threads:
+        found.intra_op_num_threads = threads
+        found.inter_op_num_threads = threads
+    return found
+
+
+def session_of(model: ir.Model) -> onnxruntime.InferenceSession:
+    """Session for a model in memory."""
+    serialised = ir.to_proto(model).SerializeToString()
+    return onnxruntime.InferenceSession(serialised, options(), providers=["CPUExecutionProvider"])
+
+
+def session_at(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Session for a model on disk, external data beside it."""
+    return onnxruntime.InferenceSession(str(path), options(threads), providers=["CPUExecutionProvider"])

@@ -1,0 +1,157 @@
+"""The command line: arguments in, files and exit codes out.
+
+Data goes to stdout, messages and progress to stderr. Exit codes: 0 done, 1 the input is wrong, 2 usage, 3
+verification failed, 70 our bug, 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtnc import __version__
+from qtnc.errors import InternalError, QtncError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except QtncError as error:
+        for diagnostic in error.diagnostics:
+            print(diagnostic.render(), file=sys.stderr)
+        if isinstance(error, InternalError):
+            print("this is a bug in qtnc; please report it with the model and the spec", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left; what is buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if os.environ.get("QTNC_TRACEBACK"):
+            raise
+        message = f"error: internal error: {type(error).__name__}: {error}"
+        print(f"{message}\nthis is a bug in qtnc; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+        return InternalError.exit_code
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qtnc", description="Compile ONNX models into tensor networks, counted honestly."
+    )
+    parser.add_argument("--version", action="version", version=f"qtnc {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    inspect = commands.add_parser("inspect", help="list the layers of a model by canonical name")
+    inspect.add_argument("model", type=Path, metavar="MODEL")
+    _format(inspect)
+    inspect.set_defaults(run=_inspect)
+
+    plan = commands.add_parser("plan", help="say what a compile would do to each layer, and why; write nothing")
+    _inputs(plan)
+    _format(plan)
+    plan.add_argument("--json", dest="format", action="store_const", const="json", help="same as --format json")
+    plan.set_defaults(run=_plan)
+
+    build = commands.add_parser("compile", help="compile a model by a spec into a folder")
+    _inputs(build)
+    build.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the folder to write")
+    build.add_argument("--force", action="store_true", help="replace OUT if it is not empty")
+    build.set_defaults(run=_compile)
+
+    verify = commands.add_parser("verify", help="measure a compiled folder against the original again")
+    verify.add_argument("out", type=Path, metavar="OUT")
+    verify.add_argument("--model", type=Path, help="the original model, if it moved")
+    _format(verify)
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+def _inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
+
+
+def _format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from qtnc.compiler import prepare
+    from qtnc.importers.onnx import read_model
+    from qtnc.ir.layers import find_layers
+    from qtnc.report.text import inspect_table
+
+    layers = find_layers(prepare(read_model(options.model)))
+    if options.format == "json":
+        rows = [
+            {
+                "layer": x.name,
+                "op": x.op,
+                "shape": x.shape,
+                "dtype": x.dtype.name,
+                "elements": x.elements,
+                "bytes": x.bytes,
+            }
+            for x in layers
+        ]
+        print(json.dumps(rows, indent=2))
+    else:
+        print(inspect_table(layers))
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from qtnc.compiler import plan
+    from qtnc.report.text import plan_table
+
+    planned = plan(options.model, options.spec)
+    print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from qtnc.compiler import compile_model
+    from qtnc.errors import VerifyError
+    from qtnc.report.text import plan_table
+
+    compiled = compile_model(options.model, options.spec, options.output, force=options.force)
+    print(plan_table(compiled.plan))
+    for verdict in compiled.verdicts:
+        print("\n".join(verdict.lines()), file=sys.stderr)
+    print(f"wrote {options.output}", file=sys.stderr)
+    if not compiled.holds:
+        print("error: verification failed; the folder is there to be looked at", file=sys.stderr)
+    return 0 if compiled.holds else VerifyError.exit_code
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from qtnc.errors import VerifyError
+    from qtnc.verify.check import verify_folder
+
+    verdicts = verify_folder(options.out, options.model)
+    if options.format == "json":
+        print(json.dumps([{**asdict(v), "worst": v.worst, "holds": v.holds} for v in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            print("\n".join(verdict.lines()))
+    return 0 if all(verdict.holds for verdict in verdicts) else VerifyError.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

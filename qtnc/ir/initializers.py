@@ -1,0 +1,24 @@
+"""Weights of a graph: added under a free name, dropped when nothing reads them."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+
+def add_initializer(model: ir.Model, name: str, array: NDArray[np.generic]) -> ir.Value:
+    """Add a weight as ``name``, or ``name:2`` and so on where that is taken."""
+    taken, free, count = model.graph.initializers, name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}:{count}"
+    tensor = ir.Tensor(np.ascontiguousarray(array), name=free)
+    value = ir.Value(name=free, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+    model.graph.register_initializer(value)
+    return value
+
+
+def drop_unused_initializers(model: ir.Model) -> None:
+    """Forget weights that nothing reads any more, graph inputs and outputs excepted."""
+    for name, value in list(model.graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
+            del model.graph.initializers[name]

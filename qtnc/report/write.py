@@ -1,0 +1,39 @@
+"""Reports of a compile: plan.json and report.json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from qtnc.pipeline import Ran
+from qtnc.planner.plan import Plan
+from qtnc.rewrite.decision import Rewritten
+from qtnc.verify.verdict import Verdict
+
+FORMAT = 1
+
+
+def write_reports(
+    folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str]
+) -> None:
+    """Write ``plan.json`` (what was decided) and ``report.json`` (what came out, with timings)."""
+    _write(folder / "plan.json", plan.to_json())
+    report = {
+        "format": FORMAT,
+        "parameters": {"original": plan.model_parameters, "compiled": plan.parameters},
+        "bytes_on_disk": {backend: folder_bytes(folder / backend) for backend in backends},
+        "layers": [asdict(note) for step in ran for note in step.notes if isinstance(note, Rewritten)],
+        "verify": [{**asdict(verdict), "worst": verdict.worst, "holds": verdict.holds} for verdict in verdicts],
+        "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
+    }
+    _write(folder / "report.json", report)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder: what a user would ship."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
