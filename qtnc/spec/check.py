@@ -99,10 +99,11 @@ class _Checker:
             return
         headers = [s for s in statements if isinstance(s, tree.Header)]
         if not headers and "qtn" not in lost:
-            self.complain("a spec begins with `qtn 1`", _first_word(statements[0].span) if statements else None)
+            place = _first_word(statements[0].span) if statements else None
+            self.complain("a spec begins with `qtn 1`", place, "add it as the first line")
         for header in headers:
             if header is not headers[0]:
-                self.complain(f"`qtn 1` is said already at line {headers[0].span.line}", header.span)
+                self.complain(f"`qtn 1` is already said at line {headers[0].span.line}", header.span)
             elif header is not statements[0]:
                 self.complain("`qtn 1` comes before every other statement", header.span)
         if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
@@ -134,7 +135,7 @@ class _Checker:
         """``name = value``."""
         name = node.name.text
         if name in self.bind_spans:
-            self.complain(f"`{name}` is bound already at line {self.bind_spans[name].line}", node.name.span)
+            self.complain(f"`{name}` is already bound at line {self.bind_spans[name].line}", node.name.span)
             return
         self.bind_spans[name] = node.span
         try:
@@ -146,7 +147,7 @@ class _Checker:
         """``data name = npz("path") take rows``."""
         name, reader = node.name.text, node.reader
         if name in self.data:
-            self.complain(f"data `{name}` is declared already at line {self.data[name].span.line}", node.name.span)
+            self.complain(f"data `{name}` is already declared at line {self.data[name].span.line}", node.name.span)
             return
         # Known from here on whatever else is wrong with it, so that its uses are no further errors.
         self.data[name] = program.DataDecl(name, self.folder, None, node.span)
@@ -169,7 +170,7 @@ class _Checker:
         """``optimize goal``."""
         goals: tuple[str, ...] = get_args(program.Goal)
         if self.optimize:
-            self.complain(f"`optimize` is said already at line {self.optimize.span.line}", node.span)
+            self.complain(f"`optimize` is already said at line {self.optimize.span.line}", node.span)
         elif node.goal.text not in goals:
             way_out = did_you_mean(node.goal.text, goals)
             message = f"`optimize` takes {listing(goals, 'or')}, not `{clip(node.goal.text)}`"
@@ -187,7 +188,7 @@ class _Checker:
             way_out = f"write `{name.lower()}`: a name with a capital letter is an op"
             self.complain(f"a selector begins with a small letter, unlike `{clip(name)}`", node.name.span, way_out)
         if name in self.selects:
-            self.complain(f"`{name}` is selected already at line {self.lines[name]}", node.name.span)
+            self.complain(f"`{name}` is already selected at line {self.lines[name]}", node.name.span)
         else:
             self.selects[name] = program.Select(name, selected, node.span)
 
@@ -260,7 +261,7 @@ class _Checker:
             way_out = did_you_mean(backend, self.backends) or f"targets are {listing(sorted(self.backends))}"
             self.complain(f"unknown target `{clip(backend)}`", node.backend.span, way_out)
         elif backend in self.emits:
-            self.complain(f"`{backend}` is emitted already at line {self.emits[backend].span.line}", node.span)
+            self.complain(f"`{backend}` is already emitted at line {self.emits[backend].span.line}", node.span)
         else:
             self.emits[backend] = program.Emit(backend, node.span)
 
@@ -271,7 +272,7 @@ class _Checker:
         if data in self.verifies:
             where = f"on `{data}`" if data else "without data"
             line = self.verifies[data].span.line
-            self.complain(f"the outputs are verified {where} already at line {line}", node.span)
+            self.complain(f"the outputs are already verified {where} at line {line}", node.span)
         else:
             self.verifies[data] = program.Verify(tolerance, data, node.span)
 

@@ -61,7 +61,7 @@ def _layers(node: tree.Layers, scope: Scope) -> program.Predicate:
         raise RefusedError(f"`{name}` is selected by itself", node.span)
     if name not in scope.above and name in scope.lines:
         message = f"`{name}` is used before it is selected at line {scope.lines[name]}"
-        raise RefusedError(message, node.span, "a selection knows the selectors above it")
+        raise RefusedError(message, node.span, f"move `select {name}` above this line")
     if name not in scope.above and name not in scope.lost:
         raise unknown_selector(node.name, scope.above)
     return program.InSelector(name, node.span)

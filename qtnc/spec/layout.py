@@ -132,6 +132,8 @@ def _mismatch(closing: Lexeme, brackets: list[Lexeme], source: Source) -> Iterat
         return
     opening = brackets.pop()
     if PARTNER[opening.text] != closing.text:
+        if brackets and PARTNER[brackets[-1].text] == closing.text:
+            brackets.pop()  # it was meant for the bracket outside, which is no second error
         wanted = f"`{PARTNER[opening.text]}` closes it"
         yield _at(closing, source, f"`{opening.text}` is closed by `{closing.text}`", wanted)
 

@@ -8,8 +8,8 @@ from qtnc.errors import Diagnostic, SpecError
 from qtnc.source import Source
 from qtnc.spec.check import check
 from qtnc.spec.program import Spec
-from qtnc.spec.syntax import recover
-from qtnc.spec.wording import MAX_ERRORS, in_order
+from qtnc.spec.syntax import MAX_LENGTH, recover
+from qtnc.spec.wording import MAX_ERRORS, in_order, too_long
 
 
 def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collection[str]) -> Spec:
@@ -28,13 +28,17 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collect
         The file cannot be read, or the spec is wrong; errors of syntax and of meaning come together.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        message = f"cannot read the spec: {(error.strerror or str(error)).lower()}"
-        raise SpecError(Diagnostic(message, place=str(path))) from error
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_LENGTH + 1)
+        text = content.decode("utf-8-sig") if len(content) <= 4 * MAX_LENGTH else ""
     except UnicodeDecodeError as error:
         message = f"the spec is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}"
         raise SpecError(Diagnostic(message, place=str(path))) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SpecError(Diagnostic(f"cannot read the spec: {reason.lower()}", place=str(path))) from error
+    if content and not text:
+        raise SpecError(too_long(str(path), MAX_LENGTH))
     return read_source(Source(str(path), text), structures, backends, path.parent)
 
 

@@ -178,7 +178,7 @@ def _nearest(pattern: Pattern, names: Sequence[str]) -> str:
             return f"a glob matches whole names, and `{inside.text}` would match {_some(found)}"
     parts = {part for name in names for part in re.split(r"[./]", name)}
     odd = [word for word in re.findall(r"[A-Za-z]\w+", pattern.text) if not any(word in part for part in parts)]
-    hints = (did_you_mean(pattern.text, names), *(did_you_mean(word, parts) for word in odd))
+    hints = (*(did_you_mean(word, parts) for word in odd), did_you_mean(pattern.text, names))
     return next((hint for hint in hints if hint), f"they are {_some(names)}")
 
 

@@ -35,8 +35,7 @@ def parse(source: Source) -> tree.SpecTree:
 def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     """Read what can be read of a spec, and say what is wrong with the rest."""
     if len(source.text) > MAX_LENGTH:
-        message = f"the spec is too long: {len(source.text):,} characters, and {MAX_LENGTH:,} are read at most"
-        return tree.SpecTree(source, ()), (Diagnostic(message, place=source.name),)
+        return tree.SpecTree(source, ()), (wording.too_long(source.name, MAX_LENGTH),)
     statements: list[tree.Statement] = []
     errors: list[Diagnostic] = []
     lost: set[str] = set()
@@ -61,7 +60,7 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
     first = stretch.lexemes[0]
     place = Span(source, first.start, first.end)
     if first.text in words.reserved:
-        return [wording.not_yet(first, place)]
+        return [wording.not_yet(first.text, place)]
     if stretch.problems:
         return stretch.problems
     if first.text not in words.statements:
@@ -71,6 +70,9 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
     except UnexpectedInput as error:
         return [_explain(error, source, stretch)]
     built: tree.Statement = _Build(source, stretch.start).transform(parsed)
+    if isinstance(built, tree.Rewrite):
+        later = [call.name for call in built.chain if call.name.text in words.reserved]
+        return [wording.not_yet(name.text, name.span) for name in later] or built
     return built
 
 
@@ -83,7 +85,7 @@ def _explain(error: UnexpectedInput, source: Source, stretch: Stretch) -> Diagno
     place = Span(source, offset, after[0].end if after else offset)
     # A reserved word may have passed for a name: `-> best of {...}`.
     if after and before[-1].text in vocabulary().reserved:
-        return wording.not_yet(before[-1], Span(source, before[-1].start, before[-1].end))
+        return wording.not_yet(before[-1].text, Span(source, before[-1].start, before[-1].end))
     accepted = error.accepts if isinstance(error, UnexpectedToken) else None
     return wording.expected(place, before[-1], stretch.lexemes[0].text, accepted or (), _spelling())
 

@@ -99,6 +99,9 @@ def _number(option: Option, value: Value) -> float:
         read = quantity(value)
         if not read.percent and read.value >= 0:
             return float(read.value)
+        if read.percent and read.value >= 0:
+            way_out = f"did you mean `{(read.value / 100).normalize():f}`?"
+            raise _unlike(f"`{option.name}`", "a number from 0", value, way_out)
     raise _unlike(f"`{option.name}`", "a number from 0", value, _doc(option))
 
 

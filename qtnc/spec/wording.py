@@ -77,9 +77,14 @@ def other_version(header: Header) -> Diagnostic:
     return Diagnostic("this qtnc reads `qtn 1`", header.version.span)
 
 
-def not_yet(word: Lexeme, place: Span) -> Diagnostic:
+def too_long(name: str, most: int) -> Diagnostic:
+    """Say that a text is longer than any spec."""
+    return Diagnostic(f"the spec is longer than {most:,} characters", place=name)
+
+
+def not_yet(word: str, place: Span) -> Diagnostic:
     """Say that a reserved word belongs to a later version."""
-    return Diagnostic(f"`{word.text}` is not part of qtn 1 yet", place)
+    return Diagnostic(f"`{word}` is not part of qtn 1 yet", place)
 
 
 def clip(text: str, length: int = 40) -> str:

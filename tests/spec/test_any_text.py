@@ -1,0 +1,79 @@
+"""Whatever the text is, the answer is a spec or a SpecError."""
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qtnc.errors import SpecError
+from qtnc.source import Source
+from qtnc.spec.program import Spec
+from qtnc.spec.read import read_source
+from qtnc.structures.registry import STRUCTURES
+
+GOOD = r"""qtn 1
+bind batch = 1, seq = 128
+data calib = npz("calib.npz") take 64
+optimize memory
+select attn = MatMul where name ~ "layers.*.attn.*"
+select mlp  = (MatMul or Gemm) where name ~ re"layers\.\d+\.mlp" and not weight.elements >= 64Ki
+select rest = * and not (attn or mlp)
+rewrite mlp  -> mpo(sites: [8x16, 16x24], max_bond: 64) on calib   # a comment
+rewrite attn -> lowrank(bytes: 30%)
+emit torch
+verify outputs within 5% on calib
+"""
+PIECES = [*GOOD.split(), *"()[]{}|,=:~.*\"#-'\\", "->", "\n", 're"', "stage", "best", "\0", "§", "\r", "1e9", "-3%"]
+
+
+def outcome(text: str) -> Spec | SpecError:
+    found: Spec | SpecError
+    try:
+        found = read_source(Source("any.qtn", text), STRUCTURES, ("torch", "onnx"), Path())
+    except SpecError as error:
+        found = error
+    if isinstance(found, SpecError):
+        assert all(diagnostic.message for diagnostic in found.diagnostics)
+        spans = [diagnostic.span for diagnostic in found.diagnostics if diagnostic.span]
+        assert all(0 <= span.start <= span.end <= len(text) for span in spans)
+        assert found.diagnostics
+        assert str(found).encode("utf-8")
+    return found
+
+
+def test_the_good_spec_is_good() -> None:
+    assert isinstance(outcome(GOOD), Spec)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text(text: str) -> None:
+    outcome(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join))
+def test_any_words(text: str) -> None:
+    outcome("qtn 1\nemit torch\n" + text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_mutation_of_a_good_spec(data: st.DataObject) -> None:
+    text = GOOD
+    for _ in range(data.draw(st.integers(1, 4), label="edits")):
+        start = data.draw(st.integers(0, len(text)), label="start")
+        length = data.draw(st.integers(0, 12), label="cut")
+        piece = data.draw(st.sampled_from(["", *PIECES]) | st.text(max_size=3), label="insert")
+        text = text[:start] + piece + text[start + length :]
+    outcome(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, GOOD.count("\n") - 1), st.sampled_from(["select =", "emit", "$", "rewrite x ->", "bind a = b"]))
+def test_a_bad_line_anywhere_is_one_error_at_that_line(after: int, bad: str) -> None:
+    lines = GOOD.splitlines()
+    lines.insert(after + 1, bad)
+    error = outcome("\n".join(lines))
+    assert isinstance(error, SpecError)
+    assert [d.span.line for d in error.diagnostics if d.span] == [after + 2]
