@@ -23,6 +23,7 @@ from qtnc.rewrite.products import declined, problem_of
 from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import claims, select_layers
 from qtnc.tensor.order import choose_path, path_flops
+from qtnc.tensor.threads import one_thread
 
 SLOWER = 1.1
 """Ratio of measured times from which a rewrite counts as slower than dense; below it is noise."""
@@ -126,10 +127,13 @@ def _plan_layer(
         return LayerPlan(**stays, reason=f"declined: {reason}"), None
     covariance = metrics.get((rule.data, layer.name)) if rule.data else None
     problem = problem_of(layer, covariance)
-    proposal = rule.structure.propose(problem)
+    with one_thread():
+        proposal = rule.structure.propose(problem)
     structure = proposal.structure
     network = structure.network(problem.shape)
     path = choose_path(network, rows)
+    with one_thread():
+        baselines = baselines_of(problem, network.parameters)
     becomes = stays | {
         "structure": structure.name,
         "settled": structure.settled(),
@@ -138,7 +142,7 @@ def _plan_layer(
         "bytes": network.parameters * layer.dtype.itemsize,
         "flops": path_flops(network, path, rows),
         "latency": meter.measure(network, path, rows),
-        "baselines": baselines_of(problem, network.parameters),
+        "baselines": baselines,
     }
     entry = LayerPlan(**becomes, reason=proposal.reason)
     if refusal := _refusal(rule, spec.optimize, entry):

@@ -16,6 +16,7 @@ from qtnc.pipeline import PassResult
 from qtnc.rewrite.decision import Decision, Rewritten
 from qtnc.structures.structure import Problem, Structure
 from qtnc.tensor.order import x_first
+from qtnc.tensor.threads import one_thread
 
 
 def declined(layer: Layer) -> str | None:
@@ -50,7 +51,8 @@ def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) ->
 def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
     """Rewrite the layers whose decision is for ``structure``."""
     chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
-    notes = tuple(_replace(model, layer, chosen[layer.name]) for layer in find_layers(model) if layer.name in chosen)
+    with one_thread():
+        notes = tuple(_replace(model, x, chosen[x.name]) for x in find_layers(model) if x.name in chosen)
     if len(notes) != len(chosen):
         raise InternalError(f"layers {sorted(set(chosen) - {n.layer for n in notes})} are not in the model")
     drop_unused_initializers(model)

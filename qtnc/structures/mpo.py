@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtnc.structures.mpo_search import best_shape, settle_bonds
+from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
 from qtnc.structures.structure import Problem, Proposal, freeze
 from qtnc.tensor.als import polish
@@ -59,13 +59,13 @@ class Mpo:
 
     def propose(self, problem: Problem) -> Proposal:
         """Settle sites and bonds."""
+        limits = Limits(self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
         if self.sites == "auto":
-            sites, bonds, error, reason = best_shape(problem, self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
+            trial, reason = best_shape(problem, limits)
         else:
             sites = balanced(*problem.shape, self.sites) if isinstance(self.sites, int) else self._fitting(problem)
-            bonds, error = settle_bonds(problem, sites, self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
-            reason = "sites as asked"
-        return Proposal(Mpo(sites=sites, bonds=bonds), error, reason)
+            trial, reason = settle_bonds(problem, sites, limits), "sites as asked"
+        return Proposal(Mpo(sites=trial.sites, bonds=trial.bonds), trial.error, reason)
 
     def network(self, shape: tuple[int, int]) -> TensorNetwork:
         """Return ``m0 m1, m0 n0 r1, r1 m1 n1 -> n0 n1``, outer bonds left out."""
