@@ -118,7 +118,7 @@ def _begins(pair: Sequence[Lexeme], vocabulary: Vocabulary) -> bool:
 
 
 def _close(stretch: Stretch, brackets: list[Lexeme], source: Source) -> Stretch:
-    if brackets:
+    if brackets and len(stretch.problems) < MAX_PROBLEMS:
         # The innermost is the likeliest culprit; naming the others too would say one thing many times.
         opening = brackets[-1]
         way_out = f"add the missing `{PARTNER[opening.text]}`"

@@ -30,15 +30,15 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collect
     try:
         with path.open("rb") as file:
             content = file.read(4 * MAX_LENGTH + 1)
-        text = content.decode("utf-8-sig") if len(content) <= 4 * MAX_LENGTH else ""
+        if len(content) > 4 * MAX_LENGTH:
+            raise SpecError(too_long(str(path), MAX_LENGTH))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"the spec is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}"
         raise SpecError(Diagnostic(message, place=str(path))) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SpecError(Diagnostic(f"cannot read the spec: {reason.lower()}", place=str(path))) from error
-    if content and not text:
-        raise SpecError(too_long(str(path), MAX_LENGTH))
     return read_source(Source(str(path), text), structures, backends, path.parent)
 
 

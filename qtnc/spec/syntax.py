@@ -5,8 +5,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lark import Lark, Token, Transformer_NonRecursive, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Transformer_NonRecursive, UnexpectedToken
 from lark.lexer import PatternStr
+from lark.parsers.lalr_interactive_parser import InteractiveParser
 from lark.tree import Meta
 
 from qtnc.errors import Diagnostic, SpecError
@@ -65,36 +66,53 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
         return stretch.problems
     if first.text not in words.statements:
         return [wording.unknown_statement(first, place, words)]
-    try:
-        parsed = _parser().parse(source.text[stretch.start : stretch.end], start="statement")
-    except UnexpectedInput as error:
-        return [_explain(error, source, stretch)]
-    built: tree.Statement = _Build(source, stretch.start).transform(parsed)
+    built = _parse(source, stretch)
     if isinstance(built, tree.Rewrite):
         later = [call.name for call in built.chain if call.name.text in words.reserved]
         return [wording.not_yet(name.text, name.span) for name in later] or built
+    return [built] if isinstance(built, Diagnostic) else built
+
+
+def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
+    """Feed the parser lexeme by lexeme.
+
+    A word of the language is a name where the parser would take a name and not the word. The contextual lexer would
+    know that too, but where it expects ``on`` it sees one in ``once``.
+    """
+    parser = _parser().parse_interactive("", start="statement")
+    before = stretch.lexemes[0]
+    token = Token("", "")
+    for lexeme in stretch.lexemes:
+        choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
+        word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
+        kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
+        token = Token(kind, lexeme.text, lexeme.start, end_pos=lexeme.end)
+        try:
+            parser.feed_token(token)
+        except UnexpectedToken:
+            # A reserved word may have passed for a name: `-> best of {...}`.
+            if before.text in vocabulary().reserved:
+                return wording.not_yet(before.text, Span(source, before.start, before.end))
+            return _expected(parser, Span(source, lexeme.start, lexeme.end), before, stretch)
+        before = lexeme
+    try:
+        parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
+    except UnexpectedToken:
+        return _expected(parser, Span(source, before.end, before.end), before, stretch)
+    built: tree.Statement = _Build(source).transform(parsed)
     return built
 
 
-def _explain(error: UnexpectedInput, source: Source, stretch: Stretch) -> Diagnostic:
-    """Put a parser's complaint into words."""
-    at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    offset = stretch.end if at_end else stretch.start + (error.pos_in_stream or 0)
-    before = [lexeme for lexeme in stretch.lexemes if lexeme.end <= offset]
-    after = [lexeme for lexeme in stretch.lexemes if lexeme.end > offset]
-    place = Span(source, offset, after[0].end if after else offset)
-    # A reserved word may have passed for a name: `-> best of {...}`.
-    if after and before[-1].text in vocabulary().reserved:
-        return wording.not_yet(before[-1].text, Span(source, before[-1].start, before[-1].end))
-    accepted = error.accepts if isinstance(error, UnexpectedToken) else None
-    return wording.expected(place, before[-1], stretch.lexemes[0].text, accepted or (), _spelling())
+def _expected(parser: InteractiveParser, place: Span, before: Lexeme, stretch: Stretch) -> Diagnostic:
+    accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
+    return wording.expected(place, before, stretch.lexemes[0].text, accepted, _spelling())
 
 
 @cache
 def _parser() -> Lark:
     grammar = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
     starts = ["statement", "operator", "opening", "closing", "reserved", "mistake"]
-    return Lark(grammar, parser="lalr", lexer="contextual", start=starts, propagate_positions=True)
+    return Lark(grammar, parser="lalr", lexer="basic", start=starts, propagate_positions=True)
 
 
 def _lexemes(text: str) -> list[Lexeme]:
@@ -124,22 +142,17 @@ def vocabulary() -> Vocabulary:
 class _Build(Transformer_NonRecursive[Token, Any]):
     """Parse tree to nodes: a line for every rule of the grammar that leaves a node, by the name of the rule."""
 
-    def __init__(self, source: Source, offset: int) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__(visit_tokens=True)
         self.source = source
-        self.offset = offset
-
-    def _span(self, start: int | None, end: int | None) -> Span:
-        """Place in the source of what the parser saw in a slice of it."""
-        return Span(self.source, (start or 0) + self.offset, (end or 0) + self.offset)
 
     def __default__(self, data: str, children: list[Any], meta: Meta) -> Any:
         """Build the node that the rule ``data`` stands for."""
-        return _NODES[data](*children, self._span(meta.start_pos, meta.end_pos))
+        return _NODES[data](*children, Span(self.source, meta.start_pos, meta.end_pos))
 
     def __default_token__(self, token: Token) -> Any:
         """Build the node that a terminal stands for."""
-        return _LEAVES[token.type](str(token), self._span(token.start_pos, token.end_pos))
+        return _LEAVES[token.type](str(token), Span(self.source, token.start_pos or 0, token.end_pos or 0))
 
 
 _LEAVES: dict[str, Callable[[str, Span], Any]] = {

@@ -72,6 +72,14 @@ def test_nested_conditions(read: Callable[[str], Spec]) -> None:
     assert read(f"qtn 1\nemit torch\nselect a = MatMul where {condition}").selects
 
 
+def test_long_statements_do_not_recurse(read: Callable[[str], Spec], said: Said) -> None:
+    assert read("qtn 1\nemit torch\nselect a = MatMul" + " or MatMul" * 5000).selects
+    assert read("qtn 1\nemit torch\nselect a = * where " + " and ".join(['name ~ "a"'] * 5000)).selects
+    assert said("qtn 1\nemit torch\nselect a = " + "not " * 5000 + "MatMul") == [
+        "3:16 expected an op, a selector, `*` or `(` after `not`"
+    ]
+
+
 def test_a_spec_has_a_limit(said: Said) -> None:
     assert said("#" * MAX_LENGTH) == ["the spec is empty"]
     assert said("(" * 10_000_000) == ["the spec is longer than 262,144 characters"]
@@ -108,9 +116,11 @@ def test_every_statement_of_the_grammar_has_a_form() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.qtn").write_bytes(b"qtn 1\n# caf\xe9\n")
+    (tmp_path / "mark.qtn").write_bytes(b"\xef\xbb\xbf")
     (tmp_path / "long.qtn").write_text("#" * 10_000_000)
     for path, message in (
         (tmp_path / "none.qtn", "cannot read the spec: no such file or directory"),
+        (tmp_path / "mark.qtn", "the spec is empty\n  = help: begin with `qtn 1`"),
         (tmp_path, "cannot read the spec: is a directory"),
         (tmp_path / "latin.qtn", "the spec is not UTF-8: byte 0xe9 at offset 11"),
         (tmp_path / "long.qtn", "the spec is longer than 262,144 characters"),
