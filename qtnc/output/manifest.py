@@ -107,6 +107,11 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def locate(out: Path, relative: str) -> Path:
+    """Where a path of the manifest leads, whether or not ``out`` exists yet."""
+    return Path(os.path.normpath(out.resolve() / relative))
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:

@@ -103,6 +103,4 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Plain data for plan.json."""
         data = asdict(self)
-        for entry, plain in zip(self.layers, data["layers"], strict=True):
-            plain["settled"] = dict(entry.settled)
         return {"format": FORMAT, **data, "parameters": self.parameters, "bytes": self.bytes}

@@ -87,7 +87,7 @@ def _statistics(
     """Covariances by (data, layer), for the layers whose winning rewrite names data."""
     found: dict[tuple[str, str], NDArray[np.float64]] = {}
     for name, samples in data.items():
-        wanted = [x for x in layers if x.name in claimed and claimed[x.name][-1].data == name and not declined(x)]
+        wanted = [x for x in layers if x.name in claimed and claimed[x.name][0].data == name and not declined(x)]
         if wanted:
             found |= {(name, layer): c for layer, c in covariances(model, wanted, samples).items()}
     return found
@@ -100,7 +100,7 @@ def _plan_layer(
     spec: Spec,
     meter: LatencyMeter,
 ) -> tuple[LayerPlan, Decision | None]:
-    rule = rules[-1]
+    rule, *overruled = rules
     rows = rows_of(layer.x, spec.binds)
     size = layer.elements
     stays: dict[str, Any] = {
@@ -108,7 +108,7 @@ def _plan_layer(
         "op": layer.op,
         "shape": layer.shape,
         "rule": _place(rule),
-        "overruled": tuple(_place(r) for r in rules[:-1]),
+        "overruled": tuple(_place(r) for r in overruled),
         "structure": "dense",
         "settled": {},
         "metric": rule.data or "weights",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Problem, Proposal, element_budget, freeze
+from qtnc.structures.structure import Problem, Proposal, element_budget
 from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
@@ -65,7 +65,7 @@ class LowRank:
 
     def settled(self) -> Mapping[str, Any]:
         """Return the rank."""
-        return freeze({"rank": self._rank})
+        return {"rank": self._rank}
 
     @property
     def _rank(self) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
-from qtnc.structures.structure import Problem, Proposal, freeze
+from qtnc.structures.structure import Problem, Proposal
 from qtnc.tensor.als import polish
 from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
@@ -68,20 +68,21 @@ class Mpo:
         return Proposal(Mpo(sites=trial.sites, bonds=trial.bonds), trial.error, reason)
 
     def network(self, shape: tuple[int, int]) -> TensorNetwork:
-        """Return ``m0 m1, m0 n0 r1, r1 m1 n1 -> n0 n1``, outer bonds left out."""
+        """Return ``m0 m1, m0 n0 r1, r1 m1 n1 -> n0 n1``; outer bonds and modes of size 1 are left out."""
         sites, bonds = self._settled()
-        count = len(sites)
+        x = _modes("m", [m for m, _ in sites])
+        y = _modes("n", [n for _, n in sites])
+        chain = [f"r{k}" for k in range(1, len(sites))]
         sizes = {f"m{k}": m for k, (m, _) in enumerate(sites)} | {f"n{k}": n for k, (_, n) in enumerate(sites)}
-        sizes |= {f"r{k + 1}": bond for k, bond in enumerate(bonds)}
+        sizes |= dict(zip(chain, bonds, strict=True))
         cores = [
-            (*((f"r{k}",) if k else ()), f"m{k}", f"n{k}", *((f"r{k + 1}",) if k < count - 1 else ()))
-            for k in range(count)
+            (*chain[max(k, 1) - 1 : k], *(i for i in (f"m{k}", f"n{k}") if i in x + y), *chain[k : k + 1])
+            for k in range(len(sites))
         ]
-        x, y = (tuple(f"{letter}{k}" for k in range(count)) for letter in "mn")
-        return TensorNetwork((x, *cores), y, sizes, shape)
+        return TensorNetwork((x, *cores), y, {i: sizes[i] for i in (*x, *y, *chain)}, shape)
 
     def fit(self, problem: Problem) -> tuple[NDArray[np.float64], ...]:
-        """Cores of the settled shape, outer bonds of size 1 dropped."""
+        """Cores of the settled shape, as ``network`` writes them."""
         sites, bonds = self._settled()
         if is_matrix(sites) and prod(m for m, _ in sites) == problem.shape[0]:
             cores: tuple[NDArray[np.float64], ...] = project(problem.weight, problem.spectrum, bonds[0])
@@ -101,7 +102,7 @@ class Mpo:
     def settled(self) -> Mapping[str, Any]:
         """Return sites and bonds."""
         sites, bonds = self._settled()
-        return freeze({"sites": [list(site) for site in sites], "bonds": list(bonds)})
+        return {"sites": [list(site) for site in sites], "bonds": list(bonds)}
 
     def _settled(self) -> tuple[Sites, tuple[int, ...]]:
         if self.bonds is None or not isinstance(self.sites, tuple):
@@ -116,3 +117,8 @@ class Mpo:
             M, N = problem.shape
             raise ValueError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
         return self.sites
+
+
+def _modes(letter: str, sizes: list[int]) -> tuple[str, ...]:
+    """Names of the modes that are not 1; the first one where all are."""
+    return tuple(f"{letter}{k}" for k, size in enumerate(sizes) if size > 1) or (f"{letter}0",)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -91,8 +90,3 @@ class Structure(Protocol):
 def element_budget(share: float, shape: tuple[int, int]) -> int:
     """Elements that a share of the original weight's bytes buys, cores being stored in the weight's own dtype."""
     return int(share * shape[0] * shape[1])
-
-
-def freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read-only view of settled options."""
-    return MappingProxyType(dict(options))

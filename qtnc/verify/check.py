@@ -9,7 +9,7 @@ import onnx_ir as ir
 from qtnc.calibrate.data import DataSet, load_npz
 from qtnc.errors import DataError, Diagnostic, OutputError
 from qtnc.importers.onnx import read_model
-from qtnc.output.manifest import Check, read_manifest, sha256
+from qtnc.output.manifest import Check, locate, read_manifest, sha256
 from qtnc.verify.compare import Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, torch_runner
 from qtnc.verify.seeded import seeded_data
@@ -25,7 +25,7 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
         If the folder is not whole, or the original is not where the manifest says and ``model_path`` is None.
     """
     manifest = read_manifest(folder)
-    original = model_path or folder / manifest.original
+    original = model_path or locate(folder, manifest.original)
     if not original.is_file():
         raise OutputError(
             Diagnostic(
@@ -71,7 +71,7 @@ def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str
 def _data(check: Check, base: Path, model: ir.Model, binds: Mapping[str, int]) -> DataSet:
     if check.data is None or check.path is None:
         return seeded_data(model, binds)
-    path = base / check.path
+    path = locate(base, check.path)
     data = load_npz(check.data, path, check.take, model)
     if check.sha256 != sha256(path):
         raise DataError(Diagnostic(f"data `{check.data}` has changed since the compile", place=str(path)))
