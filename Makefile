@@ -1,0 +1,44 @@
+# All set-up happens by itself: every target makes the environment it needs in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check golden conformance bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
+
+# torch comes first and by its exact version, so that an index with a CPU build of it is used.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(READY)
+
+demo: $(READY) ## compile the example model, verify it and print the table
+	$(BIN)/python examples/tinylm/demo.py -o out
+
+test: $(READY) ## run the tests
+	$(BIN)/pytest
+
+check: $(READY) ## static checks: formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+golden: $(READY) ## write the golden files anew; read the diff before you commit it
+	$(BIN)/pytest --update-golden tests/backends
+
+conformance: $(READY) ## slow sweeps: real architectures through both exporters, more mutations, more kills
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"
+	$(BIN)/pytest -m conformance
+
+bench: $(READY) ## figures beside their baselines
+	$(BIN)/python benchmarks/fits.py
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build dist out *.egg-info
