@@ -40,7 +40,7 @@ def _flatten(node: Call) -> Expr:
     axis = axis + rank if axis < 0 else axis
     if axis == 1 and rank > 1:
         return method(node.tensor(0), "flatten", 1)
-    dims = node.dims(0) or ()
+    dims = node.axes(0) or ()
     right = [d for d in dims[axis:] if isinstance(d, int)]
     if len(right) == rank - axis:
         return method(node.tensor(0), "reshape", -1, prod(right))
@@ -107,13 +107,10 @@ def _expanded(node: Call, rank: int, k: int, target: tuple[Item, ...]) -> Item |
     item = target[wanted]
     if axis < 0:
         return item
-    dims = node.dims(0) or ()
-    if not isinstance(item, Expr):
-        return -1 if item == 1 or dims[axis] == item else item
-    if dims[axis] == 1:
-        return item
-    known = isinstance(dims[axis], str) and dims[axis] in node.emission.dimensions
-    return -1 if known and node.size(0, axis) == item else None
+    size = (node.axes(0) or ())[axis]
+    if item == 1 or (size is not None and size == item):
+        return -1
+    return item if size == 1 or not isinstance(item, Expr) else None
 
 
 def _concat(node: Call) -> Expr:
@@ -159,7 +156,7 @@ def _forward(cut: tuple[Item, Item, int]) -> Expr:
 
 
 def _cut_backwards(node: Call, x: Expr, axis: int, cut: tuple[Item, Item, int]) -> Expr:
-    """torch has no negative steps: a whole axis is flipped, a part is indexed."""
+    """Torch has no negative steps: a whole axis is flipped, a part is indexed."""
     start, stop, stride = cut
     whole = (start == -1 or (not isinstance(start, Expr) and start >= _FAR)) and stop is not None
     if whole and not isinstance(stop, Expr) and stop <= -_FAR and stride == -1:

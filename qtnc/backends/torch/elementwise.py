@@ -22,8 +22,7 @@ def _function(name: str) -> Emit:
 
 def _operands(node: Call) -> tuple[Expr, Expr]:
     """Both operands; a number stays a number as long as the other is a tensor."""
-    left, right = node.host(0), node.host(1)
-    if left is not None and not left.vector and right is not None:
+    if node.number(0) is not None and node.number(1) is not None:
         return node.tensor(0), node.operand(1)
     return node.operand(0), node.operand(1)
 
@@ -44,7 +43,7 @@ def _prefix(symbol: str) -> Emit:
 
 
 def _multiply(node: Call) -> Expr:
-    return _silu(node) or _operator("*")(node)
+    return _silu(node) or _neutral("*", 1.0)(node)
 
 
 def _silu(node: Call) -> Expr | None:
@@ -113,9 +112,9 @@ def _cast(node: Call) -> Expr:
     return method(x, "to", _cast_target(node, target))
 
 
-def _cast_target(node: Call, target: ir.DataType) -> Expr | str:
+def _cast_target(node: Call, target: ir.DataType | None) -> Expr | str:
     """The model's own float dtype where it has only one, so that ``.to(torch.float64)`` moves casts along."""
-    if target == node.emission.model_dtype:
+    if target is not None and target == node.emission.model_dtype:
         return node.emission.own_dtype()
     return node.dtype_text(target)
 
@@ -130,10 +129,26 @@ def _cast_like(node: Call) -> Expr:
 
 def _where(node: Call) -> Expr:
     test = node.tensor(0)
-    yes, no = node.host(1), node.host(2)
-    numbers = yes is not None and not yes.vector and no is not None and not no.vector
-    a = node.tensor(1) if numbers else node.operand(1)
-    return call("torch.where", test, a, node.operand(2))
+    if node.number(1) is None or node.number(2) is None:
+        return call("torch.where", test, node.operand(1), node.operand(2))
+    a, b = node.operand(1), node.operand(2)
+    if a.uses or b.uses:
+        return call("torch.where", test, node.as_tensor(1), node.as_tensor(2))
+    chosen = call("torch.where", test, a, b)
+    plain = node.dtype(1) in (ir.DataType.INT64, ir.DataType.BOOL)
+    return chosen if plain else method(chosen, "to", _cast_target(node, node.dtype(1)))
+
+
+def _neutral(symbol: str, neutral: Item) -> Emit:
+    """An operator that changes nothing where an operand is ``neutral``."""
+
+    def emit(node: Call) -> Expr:
+        for k in (0, 1):
+            if type(node.number(k)) is type(neutral) and node.number(k) == neutral and node.number(1 - k) is None:
+                return node.tensor(1 - k)
+        return _operator(symbol)(node)
+
+    return emit
 
 
 def _extreme(function: str, bound: str) -> Emit:
@@ -143,9 +158,9 @@ def _extreme(function: str, bound: str) -> Emit:
         order = sorted(node, key=lambda k: node.host(k) is not None)
         result = node.tensor(order[0])
         for k in order[1:]:
-            host = node.host(k)
-            if host is not None and not host.vector:
-                result = method(result, "clamp", **{bound: host.scalar})
+            number = node.number(k)
+            if number is not None:
+                result = method(result, "clamp", **{bound: number})
             else:
                 result = call(function, result, node.operand(k))
         return result
@@ -287,8 +302,8 @@ OPS: Final[dict[str, Emit]] = {
     "LessOrEqual": _operator("<="),
     "Greater": _operator(">"),
     "GreaterOrEqual": _operator(">="),
-    **dict.fromkeys(("And", "BitwiseAnd"), _operator("&")),
-    **dict.fromkeys(("Or", "BitwiseOr"), _operator("|")),
+    **dict.fromkeys(("And", "BitwiseAnd"), _neutral("&", True)),
+    **dict.fromkeys(("Or", "BitwiseOr"), _neutral("|", False)),
     **dict.fromkeys(("Xor", "BitwiseXor"), _operator("^")),
     "BitShift": _shift,
     "Cast": _cast,

@@ -7,9 +7,10 @@ from typing import NoReturn
 import onnx_ir as ir
 
 from qtnc.backends.torch.expression import Expr, Part, attribute, call, literal, local, member, subscript
-from qtnc.backends.torch.facts import Dims, Fact, guess_dtype
+from qtnc.backends.torch.facts import Fact, guess_dtype
+from qtnc.backends.torch.flow import Axes, follow
 from qtnc.backends.torch.host import FLOATS, Host, Item, from_tensor
-from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_path, value_hint
+from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_path, value_hint, words
 from qtnc.backends.torch.weights import Weights, torch_dtype
 
 NESTED = 3
@@ -19,8 +20,11 @@ WIDEST = 90
 """Characters beyond which an expression gets a line of its own."""
 
 
+_VIEWS = words("Reshape Transpose Unsqueeze Squeeze Expand Flatten Cast Identity")
+
+
 class UnsupportedError(Exception):
-    """This node cannot be written in torch; the message says why, and all of them are reported together."""
+    """A node cannot be written in torch; the message says why, and all of them are reported together."""
 
 
 @dataclass
@@ -52,11 +56,12 @@ class Emission:
     locals: list[Local] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     dimensions: dict[str, Expr] = field(default_factory=dict)
-    snippets: set[str] = field(default_factory=set)
+    _axes: dict[ir.Value, Axes] = field(default_factory=dict)
     last_nodes: dict[str, ir.Node] = field(default_factory=dict)
     model_dtype: ir.DataType | None = None
     _said: tuple[str, ...] = ()
     _exprs: dict[ir.Value, Expr] = field(default_factory=dict)
+    _hints: dict[ir.Value | None, str] = field(default_factory=dict)
     _pending: dict[ir.Value, Statement] = field(default_factory=dict)
     _hosts: dict[ir.Value, Host] = field(default_factory=dict)
     _paths: dict[ir.Value, str] = field(default_factory=dict)
@@ -72,6 +77,25 @@ class Emission:
         """Dtype and axes of a value."""
         return self.facts.get(value.name or "", Fact(value.dtype))
 
+    def axes(self, value: ir.Value) -> Axes | None:
+        """Sizes of the axes of a value, each a number, an expression, or None when unknown."""
+        if value in self._axes:
+            return self._axes[value]
+        dims = self.fact(value).dims
+        if dims is None:
+            host = self.host(value)
+            return None if host is None else (len(host.items),) * host.vector
+        return tuple(d if isinstance(d, int) else self.dimensions.get(d or "") for d in dims)
+
+    def settle_axes(self, value: ir.Value, followed: Axes | None) -> None:
+        """Remember sizes: those that are inferred as numbers, then those that were followed."""
+        inferred = self.axes(value)
+        if followed is None:
+            return
+        if inferred is None or len(inferred) != len(followed):
+            inferred = (None,) * len(followed)
+        self._axes[value] = tuple(b if a is None else a for a, b in zip(inferred, followed, strict=True))
+
     def new_local(self, hint: str, kind: str = "Tensor") -> int:
         """Make a local variable."""
         self.locals.append(Local(hint, kind))
@@ -80,6 +104,10 @@ class Emission:
     def define(self, value: ir.Value, expr: Expr) -> None:
         """Let ``value`` be written as ``expr``, an atom."""
         self._exprs[value] = expr
+
+    def defined(self, value: ir.Value) -> bool:
+        """Whether ``value`` can be written."""
+        return value in self._exprs or value in self._hosts
 
     def define_host(self, value: ir.Value, host: Host) -> None:
         """Let ``value`` be Python numbers."""
@@ -129,18 +157,23 @@ class Emission:
         tensor = constant_tensor(value)
         host = self.host(value)
         if host is not None and not host.vector:
-            item = host.scalar
-            return item if isinstance(item, Expr) else literal(item)
+            return self.number(host.scalar, host.dtype)
         if tensor is not None:
             return attribute(self.weights.name_of(value, tensor, reader))
         if host is not None:
             return self.bind(self.materialise(host), value_hint(value), self.path_of(reader) if reader else "")
         raise UnsupportedError(f"its input `{value.name}` has no value")
 
+    def number(self, item: Item, dtype: ir.DataType | None) -> Expr:
+        """Write a number; the lowest of the model's dtype by its name, so that it fits when the model is converted."""
+        if isinstance(item, float) and dtype is not None and dtype == self.model_dtype and item == dtype.min:
+            return member(call("torch.finfo", self.own_dtype()), "min")
+        return item if isinstance(item, Expr) else literal(item)
+
     def materialise(self, host: Host) -> Expr:
         """Make a tensor of Python numbers."""
-        data: Part = list(host.items) if host.vector else host.scalar
-        dtype = torch_dtype(host.dtype)
+        data: Part = list(host.items) if host.vector else self.number(host.scalar, host.dtype)
+        dtype: Part = self.own_dtype() if host.dtype == self.model_dtype else torch_dtype(host.dtype)
         return call("torch.tensor", _bracketed(data), dtype=dtype, device=self.device())
 
     def device(self) -> Expr:
@@ -164,6 +197,7 @@ class Emission:
     def assign(self, value: ir.Value, expr: Expr, path: str) -> None:
         """Give ``value`` its code: now on a line of its own, or later inside the line of its only reader."""
         statement = Statement((), expr, path)
+        self._hints[value] = self._hint(value, path)
         if self._may_wait(value, expr, path) and not self._said:
             self._pending[value] = statement
         else:
@@ -209,10 +243,18 @@ class Emission:
         modules = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
         return next((m for m in modules if left and len(m) >= len(left) and self.last_nodes.get(m) is node), None)
 
+    def _hint(self, value: ir.Value, path: str) -> str:
+        """The module that the value is the result of; else, for another view of a value, that value's name."""
+        module = self._named_by_module(value, path)
+        if module:
+            return leaf(module)
+        node = value.producer()
+        if node is not None and node.op_type in _VIEWS and node.inputs[0] in self._hints:
+            return self._hints[node.inputs[0]]
+        return value_hint(value)
+
     def _bind(self, value: ir.Value, statement: Statement) -> None:
-        module = self._named_by_module(value, statement.path)
-        hint = leaf(module) if module else value_hint(value)
-        number = self.new_local(hint)
+        number = self.new_local(self._hints[value])
         self.add_statement((number,), statement.expr, statement.path)
         self._exprs[value] = local(number)
 
@@ -221,6 +263,12 @@ class Emission:
         number = self.new_local(hint)
         self.add_statement((number,), expr, path)
         return local(number)
+
+    def bind_pair(self, expr: Expr, hints: tuple[str, str], path: str) -> tuple[Expr, Expr]:
+        """Give the two items of an expression names."""
+        left, right = self.new_local(hints[0]), self.new_local(hints[1])
+        self.add_statement((left, right), expr, path)
+        return local(left), local(right)
 
     def unpack(self, values: Sequence[ir.Value], expr: Expr, path: str, hints: Sequence[str]) -> None:
         """Assign a tuple to several values; the last hint serves all that follow."""
@@ -299,8 +347,23 @@ class Call:
         return value
 
     def operand(self, k: int) -> Expr:
-        """Input ``k``, where a number does as well as a tensor."""
+        """Input ``k`` of a broadcast, where a number does as well as a tensor."""
+        number = self.number(k)
+        if number is not None:
+            return self.emission.number(number, self.dtype(k))
         return self.emission.expr(self.value(k), self.node)
+
+    def number(self, k: int) -> Item | None:
+        """Input ``k`` as one number, when it is one and adds no axis to what it is broadcast with."""
+        host = self.host(k)
+        if host is None or len(host.items) != 1:
+            return None
+        others = [self.rank(j) or 0 for j in self if j != k and self.has(j) and not self._one_item(j)]
+        return host.scalar if not host.vector or max(others, default=0) >= 1 else None
+
+    def _one_item(self, k: int) -> bool:
+        host = self.host(k)
+        return host is not None and len(host.items) == 1
 
     def tensor(self, k: int) -> Expr:
         """Input ``k`` as a tensor."""
@@ -308,6 +371,13 @@ class Call:
         if host is not None and not host.vector:
             return self.emission.materialise(host)
         return self.operand(k)
+
+    def as_tensor(self, k: int) -> Expr:
+        """Input ``k``, one number, as a tensor without axes."""
+        host = self.host(k)
+        if host is None:
+            self.refuse(f"its input {k} is no number")
+        return self.emission.materialise(Host(host.items, host.dtype, vector=False))
 
     def atom(self, k: int) -> Expr:
         """Input ``k`` as a name, to be written more than once."""
@@ -358,14 +428,14 @@ class Call:
         """Dtype of input ``k``."""
         return self.emission.fact(self.value(k)).dtype
 
-    def dims(self, k: int) -> Dims | None:
-        """Axes of input ``k``, where known."""
-        return self.emission.fact(self.value(k)).dims
+    def axes(self, k: int) -> Axes | None:
+        """Sizes of the axes of input ``k``, where known."""
+        return self.emission.axes(self.value(k))
 
     def rank(self, k: int) -> int | None:
         """Number of axes of input ``k``, where known."""
-        dims = self.dims(k)
-        return None if dims is None else len(dims)
+        axes = self.axes(k)
+        return None if axes is None else len(axes)
 
     def need_rank(self, k: int) -> int:
         """Number of axes of input ``k``."""
@@ -376,12 +446,10 @@ class Call:
 
     def size(self, k: int, axis: int) -> Item:
         """Size of one axis of input ``k``: a number, a dimension of the graph's inputs, or ``x.shape[axis]``."""
-        dims = self.dims(k)
-        dim = dims[axis] if dims is not None and -len(dims) <= axis < len(dims) else None
-        if isinstance(dim, int):
-            return dim
-        if isinstance(dim, str) and dim in self.emission.dimensions:
-            return self.emission.dimensions[dim]
+        axes = self.axes(k)
+        size = axes[axis] if axes is not None and -len(axes) <= axis < len(axes) else None
+        if size is not None:
+            return size
         shape = member(self.emission.atom(self.value(k), self.node), "shape")
         return subscript(shape, axis, natural=True)
 
@@ -395,6 +463,11 @@ class Call:
     def only_first_output(self) -> None:
         """Refuse a node whose further outputs are read."""
         if any(self.used(k) for k in range(1, len(self.node.outputs))):
+            self.refuse("its further outputs are used")
+
+    def require_defined_outputs(self) -> None:
+        """Refuse a node whose further outputs are read and were not given."""
+        if any(self.used(k) and not self.emission.defined(v) for k, v in enumerate(self.node.outputs) if k):
             self.refuse("its further outputs are used")
 
     def bind(self, expr: Expr, hint: str) -> Expr:
@@ -415,3 +488,5 @@ class Call:
             fact = self.emission.fact(output)
             if fact.dtype is None and output.name:
                 self.emission.facts[output.name] = Fact(guess_dtype(self.node, inputs), fact.dims)
+        if len(self.node.outputs) == 1 or self.node.op_type in ("LayerNormalization", "Dropout"):
+            self.emission.settle_axes(self.node.outputs[0], follow(self))

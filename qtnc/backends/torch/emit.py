@@ -56,7 +56,6 @@ def compose(model: ir.Model) -> Source:
         locals=emission.locals,
         parts=divide(statements, results),
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
-        snippets=emission.snippets,
     )
 
 
@@ -156,8 +155,11 @@ def _assign(call: Call, result: Expr | Unpacked) -> None:
     if isinstance(result, Unpacked):
         call.emission.unpack(call.node.outputs, result.expr, call.path, result.hints)
         return
-    call.only_first_output()
-    call.emission.assign(call.node.outputs[0], result, call.path)
+    call.require_defined_outputs()
+    if result.depth == 0 and len(result.uses) == 1:
+        call.emission.define(call.node.outputs[0], result)
+    else:
+        call.emission.assign(call.node.outputs[0], result, call.path)
 
 
 def _alias(call: Call) -> None:

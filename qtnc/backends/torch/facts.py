@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
+from qtnc.backends.torch.names import words
 from qtnc.ir.dialect import is_qtn, network_of
 
 Dims = tuple[int | str | None, ...]
 
-_BOOLEAN = frozenset("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf".split())
+_BOOLEAN = words("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf")
 
 
 @dataclass(frozen=True)

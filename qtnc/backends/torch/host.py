@@ -146,7 +146,7 @@ def _power(a: Item, b: Item) -> Item:
     result = a**b
     if isinstance(result, complex):
         raise NotOnHostError
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _extreme(word: str) -> Callable[[Item, Item], Item]:
@@ -208,7 +208,7 @@ BINARY: Final[dict[str, Callable[[Item, Item], Item]]] = {
     "And": _both,
     "Or": _either,
 }
-COMPARISONS: Final = frozenset("Equal Less LessOrEqual Greater GreaterOrEqual And Or Not".split())
+COMPARISONS: Final = frozenset(["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Not"])
 
 
 def elementwise(op: str, operands: Sequence[Host]) -> Host:

@@ -19,6 +19,7 @@ from qtnc.backends.torch.expression import (
     method,
     quoted,
     span,
+    subscript,
 )
 from qtnc.backends.torch.host import WHOLE, Item, from_tensor
 
@@ -59,7 +60,7 @@ def _gather_elements(node: Call) -> Expr:
 def _gather_nd(node: Call) -> Expr:
     batch = node.attr_int("batch_dims", 0)
     if not batch:
-        return _subscript_nd(node.tensor(0), _positions(node))
+        return subscript(node.tensor(0), method(node.tensor(1), "unbind", -1))
     if batch > 1:
         node.refuse("batch_dims above 1 is not supported")
     index = node.atom(1)
@@ -67,24 +68,16 @@ def _gather_nd(node: Call) -> Expr:
     rows = call("torch.arange", node.size(1, 0), device=member(index, "device"))
     if rank > 2:
         rows = method(rows, "view", -1, *([1] * (rank - 2)))
-    pair = Expr(f"{rows.text}, *{index.text}.unbind(-1)", uses=rows.uses | index.uses, depth=2)
-    return _subscript_nd(node.tensor(0), pair)
-
-
-def _positions(node: Call) -> Expr:
-    unbound = method(node.tensor(1), "unbind", -1)
-    return Expr(f"*{unbound.text}", uses=unbound.uses, depth=unbound.depth)
-
-
-def _subscript_nd(x: Expr, positions: Expr) -> Expr:
-    return Expr(f"{x.at(100)}[{positions.text}]", uses=x.uses | positions.uses, depth=x.depth + 1)
+    unbound = method(index, "unbind", -1)
+    pair = Expr(f"({rows.text}, *{unbound.text})", uses=rows.uses | unbound.uses, depth=2)
+    return subscript(node.tensor(0), pair)
 
 
 def _scatter_nd(node: Call) -> Expr:
     reduction = node.attr_text("reduction", "none")
     if reduction not in ("none", "add"):
         node.refuse(f"reduction {reduction!r} has no torch function")
-    positions = call("tuple", method(node.tensor(1), "unbind", -1))
+    positions = method(node.tensor(1), "unbind", -1)
     more: dict[str, Part] = {"accumulate": True} if reduction == "add" else {}
     return method(node.tensor(0), "index_put", positions, node.tensor(2), **more)
 

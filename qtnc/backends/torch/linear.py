@@ -10,7 +10,7 @@ from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
 from qtnc.backends.torch.names import comment
 from qtnc.ir.dialect import network_of, path_of
-from qtnc.tensor.network import X, TensorNetwork
+from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Step, steps
 
 Emit = Callable[[Call], Expr]

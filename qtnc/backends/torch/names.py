@@ -12,7 +12,13 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 LONGEST_IDENTIFIER = 96
 LONGEST_SCOPES = 10_000
 
-MODULE_ATTRIBUTES = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+MODULE_ATTRIBUTES = words(
     "T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches "
     "eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu "
     "load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters "
@@ -20,13 +26,11 @@ MODULE_ATTRIBUTES = frozenset(
     "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
     "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
     "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty "
-    "train training type xpu zero_grad dtype device".split()
+    "train training type xpu zero_grad dtype device anchor"
 )
 """Attributes of torch.nn.Module, and the two properties of the emitted class; no weight may take their names."""
 
-LOCALS = frozenset(
-    [*dir(builtins), *"torch nn F Tensor NamedTuple Path load_file Model Outputs load self attention rotary".split()]
-)
+LOCALS = words("torch nn F Tensor NamedTuple Path load_file Model Outputs load self").union(dir(builtins))
 """Names that the emitted code uses; no local variable may take them."""
 
 FIELDS = frozenset({"count", "index"})
@@ -36,7 +40,7 @@ _ANONYMOUS = re.compile(
     r"(val_\d+|\d*|[/_].*|onnx::.*|(c_)?lifted_tensor.*|(node|const|constant|tensor|initializer)[_\d]*(_output_\d+)?)",
     re.IGNORECASE | re.DOTALL,
 )
-_SCALARS = frozenset("weight bias scale gain temperature alpha beta gamma".split())
+_SCALARS = words("weight bias scale gain temperature alpha beta gamma")
 _NUMBERED = re.compile(r"_?\d+$")
 
 
@@ -145,7 +149,7 @@ def value_hint(value: ir.Value) -> str:
     """Short hint for a local variable: what the exporter called it, else its operation."""
     node = value.producer()
     operation = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.op_type).lower() if node else "value"
-    name = (value.name or "").rsplit("/", 1)[-1].removesuffix("_output_0").lower()
-    if is_anonymous(value.name or "") and not (value.name or "").startswith("/"):
+    name = (value.name or "").lower()
+    if is_anonymous(name):
         return operation
     return _NUMBERED.sub("", name).strip("_") or operation

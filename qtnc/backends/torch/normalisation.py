@@ -24,7 +24,7 @@ def _normalised_shape(node: Call) -> Part:
 
 
 def _affine_fits(node: Call, shape: Part, k: int) -> bool:
-    return not node.has(k) or (isinstance(shape, tuple) and node.dims(k) == shape)
+    return not node.has(k) or (isinstance(shape, tuple) and node.axes(k) == shape)
 
 
 def _layer_norm(node: Call) -> Expr:
@@ -77,12 +77,12 @@ def _spread(node: Call, k: int) -> Expr:
     if block:
         repeated = method(node.tensor(k), "repeat_interleave", block, dim=axis)
         size = node.size(0, axis)
-        dims = node.dims(k)
+        dims = node.axes(k)
         if dims is not None and isinstance(size, int) and dims[axis] == -(-size // block) and size % block:
             cut = [span(None, None)] * (axis % node.need_rank(0)) + [span(None, size)]
             return subscript(repeated, *cut)
         return repeated
-    if not rank or node.dims(k) == (1,):
+    if not rank or node.axes(k) == (1,):
         return node.operand(k)
     after = node.need_rank(0) - 1 - axis % node.need_rank(0)
     return method(node.tensor(k), "view", -1, *([1] * after)) if after else node.tensor(k)
@@ -91,10 +91,7 @@ def _spread(node: Call, k: int) -> Expr:
 def _dequantize(node: Call) -> Expr:
     x = node.tensor(0)
     dtype = _cast_to(node, node.dtype(1))
-    if node.has(2):
-        x = binary("-", method(x, "to", dtype), _spread(node, 2))
-    else:
-        x = method(x, "to", dtype)
+    x = binary("-", method(x, "to", dtype), _spread(node, 2)) if node.has(2) else method(x, "to", dtype)
     return binary("*", x, _spread(node, 1))
 
 

@@ -50,7 +50,7 @@ def _mean(node: Call) -> Expr:
 
 
 def _product(node: Call) -> Expr:
-    """torch multiplies along one axis at a time."""
+    """Torch multiplies along one axis at a time."""
     if _noop(node):
         return node.tensor(0)
     rank = node.need_rank(0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.attention import SNIPPETS
 from qtnc.backends.torch.emission import Local, Statement
 from qtnc.backends.torch.expression import Expr
+from qtnc.backends.torch.layout import wrap
 from qtnc.backends.torch.names import FIELDS, LOCALS, Namespace, comment, identifier, section_of
 from qtnc.backends.torch.program import Block
 from qtnc.backends.torch.weights import Weight, torch_dtype
@@ -45,12 +45,11 @@ class Source:
     locals: Sequence[Local]
     parts: Sequence[Statement | Block]
     weights: Mapping[str, Weight]
-    snippets: Iterable[str]
 
     def text(self) -> str:
         """The whole file."""
         body = [self._forward(), *(self._method(p) for p in self.parts if isinstance(p, Block))]
-        chunks = [self._docstring() + "\n\n" + self._imports("\n".join(body)), *self._snippets(), *self._named_tuple()]
+        chunks = [self._docstring() + "\n\n" + self._imports("\n".join(body)), *self._named_tuple()]
         chunks += [self._class("\n\n".join(body)), _LOAD]
         return "\n\n\n".join(chunks) + "\n"
 
@@ -74,12 +73,9 @@ class Source:
         if len(self.outputs) != 1:
             lines.append("from typing import NamedTuple")
         lines += ["", "import torch"]
-        if "F." in body or any("F." in SNIPPETS[s] for s in self.snippets):
+        if "F." in body:
             lines.append("import torch.nn.functional as F")
         return "\n".join([*lines, "from safetensors.torch import load_file", "from torch import Tensor, nn"])
-
-    def _snippets(self) -> list[str]:
-        return [SNIPPETS[name] for name in sorted(self.snippets)]
 
     def _named_tuple(self) -> list[str]:
         if len(self.outputs) == 1:
@@ -125,7 +121,7 @@ class Source:
         lines += _body(self.parts, scope, relative=False)
         values = ", ".join(scope.render(expr) for _, expr in self.outputs)
         lines.append(f"        return {values}" if len(self.outputs) == 1 else f"        return Outputs({values})")
-        return "\n".join(lines)
+        return "\n".join(part for line in lines for part in wrap(line))
 
     def _method(self, block: Block) -> str:
         scope = Scope(self.locals)
@@ -135,7 +131,7 @@ class Source:
         lines = [f"    def {method_name(block.path)}(self{arguments}) -> {kind}:"]
         lines += _body(block.statements, scope, relative=True)
         lines.append(f"        return {', '.join(scope.name(n) for n in block.gives)}")
-        return "\n".join(lines)
+        return "\n".join(part for line in lines for part in wrap(line))
 
 
 def method_name(path: str) -> str:

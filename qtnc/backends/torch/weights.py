@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 import numpy as np
 import onnx_ir as ir
 
-from qtnc.backends.torch.names import MODULE_ATTRIBUTES, Namespace, module_path, weight_hint
+from qtnc.backends.torch.names import MODULE_ATTRIBUTES, Namespace, module_path, weight_hint, words
 from qtnc.errors import BackendError
 
 TORCH_DTYPES: Final = {
@@ -41,9 +41,9 @@ SUB_BYTE: Final = {
 
 TRAINABLE: Final = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 
-_FLAT = frozenset(
+_FLAT = words(
     "Shape Size ArgMax ArgMin Sign Floor Ceil Round IsNaN IsInf Not Equal Less LessOrEqual Greater GreaterOrEqual "
-    "OneHot EyeLike ConstantOfShape Range QuantizeLinear".split()
+    "OneHot EyeLike ConstantOfShape Range QuantizeLinear"
 )
 _DATA_INPUTS = {
     "Where": (1, 2),
@@ -110,7 +110,8 @@ class Weights:
     def name_of(self, value: ir.Value, tensor: ir.TensorProtocol, reader: ir.Node | None) -> str:
         """Attribute that holds ``tensor``; initialisers that share one tensor share one attribute."""
         if id(tensor) not in self._found:
-            parameter = tensor.dtype in TRAINABLE and value in self._learning and not is_mask(tensor)
+            learns = tensor.dtype in TRAINABLE and value.is_initializer() and value in self._learning
+            parameter = learns and not is_mask(tensor)
             path = module_path(reader) if reader is not None else None
             name = self._names.claim(
                 weight_hint(value.name or "", path, "weight" if parameter else "constant"),
