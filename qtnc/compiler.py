@@ -97,7 +97,7 @@ def compile_model(model_path: Path, spec_path: Path, out: Path, *, force: bool =
         checks = checks_of(spec, out)
         verdicts = check_folder(folder, emitted, model_path, checks, out, spec.binds)
         ran = (*rewritten.ran, *lowered.ran)
-        write_reports(folder, planned.plan, ran, verdicts, emitted)
+        write_reports(folder, planned.plan, ran, verdicts, emitted, model_path)
         write_manifest(folder, model_path, spec, checks, emitted, out)
     return Compiled(out, planned.plan, ran, verdicts)
 

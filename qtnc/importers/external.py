@@ -28,6 +28,14 @@ def check_external_data(proto: onnx.ModelProto, path: Path) -> None:
         raise ImportModelError(*wrong[:20])
 
 
+def external_files(path: Path) -> tuple[Path, ...]:
+    """Files beside a model that hold its weights; checked to be inside its folder when the model was read."""
+    proto = onnx.load_model(str(path), load_external_data=False)
+    tensors = (t for t in _tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL)
+    names = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    return tuple(path.parent / name for name in sorted(names))
+
+
 def _fault(tensor: onnx.TensorProto, folder: Path) -> str | None:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")

@@ -6,7 +6,6 @@ from math import isfinite
 from qtnc.ir.layers import Layer
 from qtnc.planner.plan import LayerPlan, Plan
 
-
 LEGEND = """\
 params, flops: share of dense. error: relative error of the layer's output, predicted, in the metric of the rule's data.
 svd: whitened SVD at equal bytes (plain without data). time: of dense in onnxruntime, measured."""
@@ -42,7 +41,6 @@ def plan_table(plan: Plan) -> str:
     text += [f"{printable(e.layer)}: {e.reason}" for e in plan.layers if e.structure == "dense"]
     text += [f"{printable(e.layer)}: {e.rule} wins over {', '.join(e.overruled)}" for e in plan.layers if e.overruled]
     text += [f"note: {note}" for note in plan.notes]
-    share = plan.parameters / plan.model_parameters if plan.model_parameters else 1.0
     text.append(_totals(plan))
     text.append(LEGEND)
     return "\n".join(text)

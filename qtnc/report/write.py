@@ -1,4 +1,4 @@
-"""Reports of a compile: plan.json and report.json."""
+"""Reports of a compile: plan.json, report.json and report.html."""
 
 import json
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qtnc.importers.external import external_files
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan
+from qtnc.report.html import html_page
 from qtnc.rewrite.decision import Rewritten
 from qtnc.verify.verdict import Verdict
 
@@ -15,24 +17,34 @@ FORMAT = 1
 
 
 def write_reports(
-    folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str]
+    folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str], original: Path
 ) -> None:
-    """Write ``plan.json`` (what was decided) and ``report.json`` (what came out, with timings)."""
+    """Write ``plan.json`` (what was decided), ``report.json`` and ``report.html`` (what came out, with timings)."""
+    sizes = {backend: folder_bytes(folder / backend) for backend in backends}
+    original_bytes = model_bytes(original)
     _write(folder / "plan.json", plan.to_json())
     report = {
         "format": FORMAT,
         "parameters": {"original": plan.model_parameters, "compiled": plan.parameters},
-        "bytes_on_disk": {backend: folder_bytes(folder / backend) for backend in backends},
+        "bytes_on_disk": {"original": original_bytes, **sizes},
         "layers": [asdict(note) for step in ran for note in step.notes if isinstance(note, Rewritten)],
         "verify": [{**asdict(verdict), "worst": verdict.worst, "holds": verdict.holds} for verdict in verdicts],
         "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
     }
     _write(folder / "report.json", report)
+    page = html_page(plan, ran, verdicts, sizes, original_bytes)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in a folder: what a user would ship."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def model_bytes(path: Path) -> int:
+    """Bytes of an ONNX model with its external data."""
+    beside = external_files(path)
+    return path.stat().st_size + sum(file.stat().st_size for file in beside)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
