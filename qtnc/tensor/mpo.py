@@ -56,7 +56,7 @@ def tt_svd(
 
     Parameters
     ----------
-    bonds : largest bond at each cut; unlimited when None.
+    bonds : bond at each cut, kept even where the weight's rank is less; full when None.
     cutoff : singular values below ``cutoff`` times the largest of their cut are dropped.
     error : each cut may discard ``error / sqrt(K - 1)`` of the weight's norm, so that the whole stays within ``error``.
 
@@ -73,9 +73,12 @@ def tt_svd(
     for k, (m, n) in enumerate(sites[:-1]):
         u, s, v = _svd(rest.reshape(left * m * n, -1))
         tail = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0))
-        keep = int(np.argmax(tail <= max(allowed, 0.0))) if allowed else len(s)
-        keep = min(keep, int(np.count_nonzero(s > cutoff * s[0])))
-        keep = max(1, min(keep, bonds[k] if bonds else len(s)))
+        keep = bonds[k] if bonds else len(s)
+        if error:
+            keep = min(keep, int(np.argmax(tail <= allowed)))
+        if cutoff:
+            keep = min(keep, int(np.count_nonzero(s > cutoff * s[0])))
+        keep = max(1, min(keep, len(s)))
         discarded += float(tail[keep] ** 2)
         cores.append(u[:, :keep].reshape(left, m, n, keep))
         rest, left = s[:keep, None] * v[:keep], keep
