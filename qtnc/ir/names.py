@@ -15,6 +15,9 @@ NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 ANONYMOUS = re.compile(r"^(val_\d+|onnx::\w+|_?\d+|.*_output_\d+|)$")
 """Names that exporters make up for values."""
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What no file can hold; damaged metadata can spell it."""
+
 
 def module_path(node: ir.Node) -> str | None:
     """Deepest module path of a node, from name scopes, else from a path in its name; None when neither is there."""
@@ -66,4 +69,4 @@ def _name_scopes(node: ir.Node) -> list[str]:
         return []  # metadata is a hint: a damaged one leaves the other sources of names
     if not isinstance(scopes, list):
         return []
-    return [scope for scope in scopes[:-1] if isinstance(scope, str) and scope]
+    return [scope for scope in scopes[:-1] if isinstance(scope, str) and scope and not SURROGATE.search(scope)]

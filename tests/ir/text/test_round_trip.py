@@ -286,6 +286,12 @@ def test_seeded_weights() -> None:
     )
 
 
+def test_half_a_surrogate_in_name_scopes_is_no_path(tmp_path: Path, file_of: FileOf) -> None:
+    source = proto([helper.make_node("Identity", ["x"], ["y"])])
+    source.graph.node[0].metadata_props.add(key="pkg.torch.onnx.name_scopes", value=r"['a.\ud800', 'n']")
+    holds(ir.from_proto(source), tmp_path, file_of)
+
+
 def test_no_name_no_text() -> None:
     model = ir.Model(ir.Graph([], [ir.Value()], nodes=[]), ir_version=10)
     with pytest.raises(ImportModelError, match="no name"):
