@@ -12,6 +12,9 @@ Path = tuple[tuple[int, int], ...]
 """Pairs of operand numbers in single-assignment form: x is 0, core k is k + 1, the result of step s is
 ``len(inputs) + s``. A network without cores has the empty path."""
 
+EXACT = 8
+"""Operands, x among them, up to which outer products are tried too."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -90,7 +93,9 @@ def x_first(network: TensorNetwork) -> Path:
 
 
 def choose_path(network: TensorNetwork, rows: int) -> Path:
-    """Cheapest order in flops at ``rows`` rows of x, among all orders for small networks (opt-einsum ``auto``).
+    """Cheapest order in flops at ``rows`` rows of x.
+
+    It is the least of all orders; beyond ``EXACT`` operands, of all orders without outer products.
 
     Both "x first" and "rebuild W first" are orders of this network, so either can win; with many rows rebuilding
     W usually does, with one row x first.
@@ -109,7 +114,9 @@ def choose_path(network: TensorNetwork, rows: int) -> Path:
     equation = ",".join(terms) + "->" + batch + "".join(symbol[i] for i in network.output)
     shapes = [network.sizes(indices) for indices in network.inputs]
     shapes[X] = (rows, *shapes[X])
-    linear, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
+    # opt-einsum's other searches count an outer product at half; written as a matrix product it costs as much as a sum.
+    search = opt_einsum.DynamicProgramming(minimize="flops", search_outer=len(shapes) <= EXACT)
+    linear, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=search)
     return _single_assignment(linear, len(network.inputs))
 
 
