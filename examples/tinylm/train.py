@@ -72,7 +72,8 @@ def train(model: TinyLM, stream: np.ndarray, valid: np.ndarray, args: argparse.N
     data, reach = torch.from_numpy(stream), torch.arange(CONTEXT + 1)
     best, kept, began = math.inf, {}, time.monotonic()
     model.train()
-    for step in range(args.steps):
+    last = args.stop or args.steps
+    for step in range(last):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate((step + 1) / args.steps, args.lr)
         starts = torch.randint(len(data) - CONTEXT, (args.batch, 1), generator=generator)
@@ -84,7 +85,7 @@ def train(model: TinyLM, stream: np.ndarray, valid: np.ndarray, args: argparse.N
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if (step + 1) % args.every == 0 or step + 1 == args.steps:
+        if (step + 1) % args.every == 0 or step + 1 == last:
             found = perplexity(callable_of(model), valid)
             spent = time.monotonic() - began
             print(f"step {step + 1}: loss {loss.item():.3f}, validation {found:.3f}, {spent:.0f} s", flush=True)
@@ -118,7 +119,8 @@ def main() -> None:
     """Run the whole road from text to files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
-    parser.add_argument("--steps", type=int, default=7500)
+    parser.add_argument("--steps", type=int, default=7500, help="steps of the learning-rate schedule")
+    parser.add_argument("--stop", type=int, help="end after so many steps, the schedule unchanged")
     parser.add_argument("--batch", type=int, default=16, help="windows a step")
     parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--dropout", type=float, default=0.1)
