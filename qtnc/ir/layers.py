@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qtnc.ir.dialect import is_qtn
 from qtnc.ir.names import layer_name, unique
 
 WEIGHT_INPUTS = {"MatMul": (1,), "Gemm": (1,), "Gather": (0,), "Conv": (1,)}
@@ -81,7 +82,9 @@ def find_layers(model: ir.Model) -> tuple[Layer, ...]:
             x = node.inputs[1 - position]
             if weight is not None and x is not None and _is_weight(weight) and not _is_weight(x):
                 found.append((node, weight, x))
-    names = unique(layer_name(node, weight) for node, weight, _ in found)
+    # A layer that is rewritten keeps its name, so that the next of the same name keeps its own.
+    rewritten = [node.overload for node in model.graph if is_qtn(node)]
+    names = unique((layer_name(node, weight) for node, weight, _ in found), rewritten)
     return tuple(Layer(name, *parts) for name, parts in zip(names, found, strict=True))
 
 

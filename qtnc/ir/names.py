@@ -44,9 +44,9 @@ def layer_name(node: ir.Node, weight: ir.Value) -> str:
     return module_path(node) or weight_path(weight) or node.name or f"{node.op_type}_{weight.name}"
 
 
-def unique(names: Iterable[str]) -> list[str]:
-    """Make names unique in order: the second ``mlp`` becomes ``mlp:2``."""
-    taken: set[str] = set()
+def unique(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
+    """Make names unique in order and apart from ``known``: the second ``mlp`` becomes ``mlp:2``."""
+    taken = set(known)
     found = []
     for name in names:
         candidate, count = name, 1
@@ -56,6 +56,34 @@ def unique(names: Iterable[str]) -> list[str]:
         taken.add(candidate)
         found.append(candidate)
     return found
+
+
+class FreeNames:
+    """Names of values that a model does not use yet, in its branches neither: ONNX forbids to reuse any."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._taken = {value.name for value in _values(model.graph)}
+        for node in ir.traversal.RecursiveGraphIterator(model.graph):
+            self._taken.update(value.name for value in node.outputs)
+            for attribute in node.attributes.values():
+                if attribute.type == ir.AttributeType.GRAPH:
+                    self._taken.update(value.name for value in _values(attribute.as_graph()))
+                elif attribute.type == ir.AttributeType.GRAPHS:
+                    self._taken.update(value.name for graph in attribute.as_graphs() for value in _values(graph))
+
+    def take(self, name: str) -> str:
+        """Return ``name``, or ``name:2`` and so on where that is taken; it is taken from now on."""
+        free, count = name, 1
+        while free in self._taken:
+            count += 1
+            free = f"{name}:{count}"
+        self._taken.add(free)
+        return free
+
+
+def _values(graph: ir.Graph) -> Iterable[ir.Value]:
+    """Values that a graph has without computing them."""
+    return (*graph.inputs, *graph.initializers.values())
 
 
 def _name_scopes(node: ir.Node) -> list[str]:
