@@ -8,6 +8,7 @@ from onnx_ir import convenience
 
 from qtnc.ir.dialect import DOMAIN, is_qtn, leading_axes, network_of, path_of
 from qtnc.ir.lowering import NetworkLowering
+from qtnc.ir.names import FreeNames
 from qtnc.pipeline import PassResult
 
 
@@ -20,18 +21,21 @@ class LowerToOnnx:
     def run(self, model: ir.Model) -> PassResult:
         """Visit every ``qtn`` node."""
         calls = [node for node in model.graph if is_qtn(node)]
+        names = FreeNames(model)
         for node in calls:
-            _inline(model, node)
+            _inline(model, node, names)
         for identifier in [i for i in model.functions if i[0] == DOMAIN]:
             del model.functions[identifier]
         model.graph.opset_imports.pop(DOMAIN, None)
         return PassResult(model, bool(calls))
 
 
-def _inline(model: ir.Model, node: ir.Node) -> None:
+def _inline(model: ir.Model, node: ir.Node, names: FreeNames) -> None:
     lowering = NetworkLowering(network_of(node), path_of(node), leading_axes(node), prefix=f"{node.overload}/")
     x, *cores = (value for value in node.inputs if value is not None)
     y = lowering.build(x, cores)
+    for value in (*lowering.constants, *(made.outputs[0] for made in lowering.nodes)):
+        value.name = names.take(value.name or "")
     for constant in lowering.constants:
         model.graph.register_initializer(constant)
     for made in lowering.nodes:

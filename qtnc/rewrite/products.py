@@ -12,6 +12,7 @@ from qtnc.errors import InternalError, PassError
 from qtnc.ir.dialect import network_call
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.ir.layers import PRODUCTS, Layer, find_layers
+from qtnc.ir.names import FreeNames
 from qtnc.pipeline import PassResult
 from qtnc.rewrite.decision import Decision, Rewritten
 from qtnc.structures.structure import Problem, Structure
@@ -51,25 +52,29 @@ def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) ->
 def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
     """Rewrite the layers whose decision is for ``structure``."""
     chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
+    names = FreeNames(model)
     with one_thread():
-        notes = tuple(_replace(model, x, chosen[x.name]) for x in find_layers(model) if x.name in chosen)
+        notes = tuple(_replace(model, x, chosen[x.name], names) for x in find_layers(model) if x.name in chosen)
     if len(notes) != len(chosen):
         raise InternalError(f"layers {sorted(set(chosen) - {n.layer for n in notes})} are not in the model")
     drop_unused_initializers(model)
     return PassResult(model, bool(notes), notes)
 
 
-def _replace(model: ir.Model, layer: Layer, decision: Decision) -> Rewritten:
+def _replace(model: ir.Model, layer: Layer, decision: Decision, names: FreeNames) -> Rewritten:
+    if reason := declined(layer):
+        raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
     problem = problem_of(layer, decision.covariance)
     structure = decision.structure
     network = structure.network(problem.shape)
     dtype = layer.dtype.numpy()
     cores = tuple(core.astype(dtype) for core in structure.fit(problem))
-    values = [add_initializer(model, f"{layer.name}.core_{k}", core) for k, core in enumerate(cores)]
+    values = [add_initializer(model, names.take(f"{layer.name}.core_{k}"), core) for k, core in enumerate(cores)]
     node = network_call(model, structure.op_type, layer.name, layer.x, values, network, x_first(network))
     node.name = layer.node.name
+    node.outputs[0].name = names.take(f"{layer.name}.product")
     node.metadata_props.update(layer.node.metadata_props)
-    nodes = [node, *_gemm_rest(model, layer, node.outputs[0])]
+    nodes = [node, *_gemm_rest(model, layer, node.outputs[0], names)]
     convenience.replace_nodes_and_values(
         model.graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
     )
@@ -83,7 +88,7 @@ def _replace(model: ir.Model, layer: Layer, decision: Decision) -> Rewritten:
     )
 
 
-def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value) -> list[ir.Node]:
+def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value, names: FreeNames) -> list[ir.Node]:
     """What Gemm does besides the product: ``alpha * product + beta * bias``."""
     nodes: list[ir.Node] = []
     if layer.op != "Gemm":
@@ -91,15 +96,16 @@ def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value) -> list[ir.Node
     alpha = layer.node.attributes.get_float("alpha", 1.0)
     beta = layer.node.attributes.get_float("beta", 1.0)
 
-    def node(op: str, *inputs: ir.Value) -> ir.Value:
-        made = ir.node(op, list(inputs), name=f"{layer.name}.{op.lower()}_{len(nodes)}")
-        made.outputs[0].type, made.outputs[0].shape = product.type, product.shape
+    def node(op: str, like: ir.Value, other: ir.Value) -> ir.Value:
+        made = ir.node(op, [like, other], name=f"{layer.name}.{op.lower()}_{len(nodes)}")
+        made.outputs[0].name = names.take(made.name or op)
+        made.outputs[0].type, made.outputs[0].shape = like.type, like.shape
         made.metadata_props.update(layer.node.metadata_props)
         nodes.append(made)
         return made.outputs[0]
 
     def scalar(role: str, number: float) -> ir.Value:
-        return add_initializer(model, f"{layer.name}.{role}", np.array(number, layer.dtype.numpy()))
+        return add_initializer(model, names.take(f"{layer.name}.{role}"), np.array(number, layer.dtype.numpy()))
 
     if alpha != 1.0:
         product = node("Mul", product, scalar("alpha", alpha))
