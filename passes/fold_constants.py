@@ -12,7 +12,7 @@ from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.pipeline import PassResult
 
 UNFOLDABLE = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+    {"Dropout", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
 """Operators whose result is not a function of their inputs."""
 
@@ -85,6 +85,6 @@ def _evaluate(model: ir.Model, node: ir.Node) -> np.ndarray[tuple[int, ...], np.
     feeds = {str(clone.name): value.const_value.numpy() for value, clone in clones.items() if value.const_value}
     try:
         (result,) = ReferenceEvaluator(proto).run(None, feeds)
-    except (NotImplementedError, TypeError):
-        return None  # left for run time, where onnxruntime has the kernel
+    except Exception:  # the reference kernels raise whatever their arithmetic leads to
+        return None  # left for run time, where onnxruntime has the kernel or says what is wrong
     return np.asarray(result)

@@ -11,7 +11,7 @@ def add_initializer(model: ir.Model, name: str, array: NDArray[np.generic]) -> i
     while free in taken:
         count += 1
         free = f"{name}:{count}"
-    tensor = ir.Tensor(np.ascontiguousarray(array), name=free)
+    tensor = ir.Tensor(np.asarray(array, order="C"), name=free)
     value = ir.Value(name=free, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
     model.graph.register_initializer(value)
     return value
