@@ -4,9 +4,9 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
-from qtnc.backends.torch.emission import Call, Unpacked
 from qtnc.backends.torch.expression import Expr, Part, call, member, method, quoted, span, subscript
 from qtnc.backends.torch.host import Item
+from qtnc.backends.torch.node_view import Call, Unpacked
 
 Emit = Callable[[Call], Expr]
 _FAR = 2**31 - 1

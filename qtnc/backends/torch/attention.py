@@ -5,8 +5,8 @@ from typing import Final
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, Part, binary, call, member, method, span, subscript
+from qtnc.backends.torch.node_view import Call
 
 _PAST = 4
 """Input of Attention that holds earlier keys; 5 holds earlier values, 6 the lengths of padded keys."""

@@ -6,9 +6,9 @@ from typing import Final
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, as_expr, binary, call, literal, method, quoted, unary
 from qtnc.backends.torch.host import FLOATS, Item, known
+from qtnc.backends.torch.node_view import Call
 
 Emit = Callable[[Call], Expr]
 

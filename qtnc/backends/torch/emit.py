@@ -7,11 +7,12 @@ import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from qtnc.backends.torch import linear, table
-from qtnc.backends.torch.emission import Call, Emission, Unpacked, UnsupportedError
+from qtnc.backends.torch.emission import Emission, UnsupportedError
 from qtnc.backends.torch.expression import Expr, literal, local, member
 from qtnc.backends.torch.facts import infer
 from qtnc.backends.torch.host import FLOATS
 from qtnc.backends.torch.names import comment
+from qtnc.backends.torch.node_view import Call, Unpacked
 from qtnc.backends.torch.program import divide, live
 from qtnc.backends.torch.shape_arithmetic import evaluate
 from qtnc.backends.torch.source import Source, shape_text
@@ -45,7 +46,7 @@ def compose(model: ir.Model) -> Source:
     emission.model_dtype = _only_float_dtype(emission)
     inputs = _define_inputs(emission)
     _emit_nodes(emission)
-    outputs = [(v.name or "output", emission.atom(v, None)) for v in flat.graph.outputs]
+    outputs = [(v.name or "output", _output(emission, v)) for v in flat.graph.outputs]
     results = [expr for _, expr in outputs]
     statements = live(emission.statements, results)
     read = {u for s in statements for u in s.expr.uses} | {u for e in results for u in e.uses}
@@ -57,6 +58,12 @@ def compose(model: ir.Model) -> Source:
         parts=divide(statements, results),
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
     )
+
+
+def _output(emission: Emission, value: ir.Value) -> Expr:
+    """What the model returns is a tensor, also where it is a number all the way."""
+    host = emission.host(value)
+    return emission.atom(value, None) if host is None or host.vector else emission.materialise(host)
 
 
 def _flatten(model: ir.Model) -> ir.Model:

@@ -1,5 +1,6 @@
 """What is known of values before any code is written: dtype, and the size of each axis where it is fixed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from qtnc.ir.dialect import is_qtn, network_of
 Dims = tuple[int | str | None, ...]
 
 _BOOLEAN = words("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf")
+
+_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
+_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
+_LONGEST_EQUATION = 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ def infer(model: ir.Model) -> dict[str, Fact]:
     scratch = model.clone()
     declared = _read(scratch.graph)
     _stand_in_for_networks(scratch)
+    _hide_unsound_equations(scratch)
     for node in scratch.graph:
         for output in node.outputs:
             if not output.is_graph_output():
@@ -67,6 +73,20 @@ def _stand_in_for_networks(model: ir.Model) -> None:
         model.graph.inputs.append(matrix)
     for key in [k for k in model.functions if k[0] == "qtn"]:
         del model.functions[key]
+
+
+def plain_equation(node: ir.Node) -> str | None:
+    """Equation of an Einsum without blanks, or None when it is not letters, commas, ellipses and one arrow."""
+    text = node.attributes["equation"].as_string() if "equation" in node.attributes else ""
+    plain = "".join(text.split())
+    return plain if len(plain) <= _LONGEST_EQUATION and _EQUATION.fullmatch(plain) else None
+
+
+def _hide_unsound_equations(model: ir.Model) -> None:
+    """Keep ONNX's inference from equations with stray dots: it never returns from them."""
+    for node in model.graph:
+        if node.op_type == "Einsum" and not node.domain and plain_equation(node) is None:
+            node.domain = "unsound"
 
 
 def _swap(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:

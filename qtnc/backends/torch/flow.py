@@ -13,7 +13,7 @@ from qtnc.backends.torch.host import Item, add, multiply, subtract
 from qtnc.ir.dialect import is_qtn, network_of
 
 if TYPE_CHECKING:
-    from qtnc.backends.torch.emission import Call
+    from qtnc.backends.torch.node_view import Call
 
 Size = Item | None
 Axes = tuple[Size, ...]

@@ -6,7 +6,6 @@ from typing import Final
 import onnx_ir as ir
 
 from qtnc.backends.torch.arrangement import select
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import (
     Expr,
     Part,
@@ -22,6 +21,7 @@ from qtnc.backends.torch.expression import (
     subscript,
 )
 from qtnc.backends.torch.host import WHOLE, Item, from_tensor
+from qtnc.backends.torch.node_view import Call
 
 Emit = Callable[[Call], Expr]
 

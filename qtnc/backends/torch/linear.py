@@ -6,15 +6,15 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
+from qtnc.backends.torch.facts import plain_equation
 from qtnc.backends.torch.names import comment
+from qtnc.backends.torch.node_view import Call
 from qtnc.ir.dialect import network_of, path_of
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Step, steps
 
 Emit = Callable[[Call], Expr]
-_EQUATION = re.compile(r"[A-Za-z.,\->]*")
 
 
 def _matmul(node: Call) -> Expr:
@@ -37,8 +37,8 @@ def _gemm(node: Call) -> Expr:
 
 
 def _einsum(node: Call) -> Expr:
-    equation = "".join(node.attr_text("equation", "").split())
-    if not _EQUATION.fullmatch(equation):
+    equation = plain_equation(node.node)
+    if equation is None:
         node.refuse("its equation is not one of letters")
     return call("torch.einsum", quoted(equation), *(node.tensor(k) for k in node))
 
@@ -64,8 +64,8 @@ def _conv(node: Call) -> Expr:
     keyed: dict[str, tuple[int, ...] | int] = {k: v for k, (v, usual) in options.items() if v != usual}
     if node.attr_int("group", 1) != 1:
         keyed["groups"] = node.attr_int("group", 1)
-    bias = [node.tensor(2)] if node.has(2) else []
-    return call(f"F.conv{rank}d", x, node.tensor(1), *bias, **keyed)
+    affine = [node.tensor(k) for k in (1, 2) if node.has(k)]
+    return call(f"F.conv{rank}d", x, *affine, **keyed)
 
 
 OPS: Final[dict[str, Emit]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum, "Conv": _conv}

@@ -5,8 +5,8 @@ from typing import Final
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, Part, binary, call, member, method, span, subscript
+from qtnc.backends.torch.node_view import Call
 
 Emit = Callable[[Call], Expr]
 
@@ -32,8 +32,8 @@ def _layer_norm(node: Call) -> Expr:
     eps = node.attr_float("epsilon", 1e-5)
     shape = _normalised_shape(node)
     if _affine_fits(node, shape, 1) and _affine_fits(node, shape, 2):
-        bias = [node.tensor(2)] if node.has(2) else []
-        return call("F.layer_norm", node.tensor(0), shape, node.tensor(1), *bias, eps=eps)
+        x, *affine = (node.tensor(k) for k in node if node.has(k))
+        return call("F.layer_norm", x, shape, *affine, eps=eps)
     y = binary("*", call("F.layer_norm", node.tensor(0), shape, eps=eps), node.operand(1))
     return binary("+", y, node.operand(2)) if node.has(2) else y
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.emission import Call, Unpacked
 from qtnc.backends.torch.expression import Expr, Part, binary, call, member, method
 from qtnc.backends.torch.host import FLOATS
+from qtnc.backends.torch.node_view import Call, Unpacked
 
 Emit = Callable[[Call], Expr]
 

@@ -6,9 +6,9 @@ from typing import Final
 import onnx_ir as ir
 
 from qtnc.backends.torch import host as h
-from qtnc.backends.torch.emission import Call
 from qtnc.backends.torch.expression import Expr, call, member
 from qtnc.backends.torch.host import Host, NotOnHostError
+from qtnc.backends.torch.node_view import Call
 
 
 def evaluate(node: Call) -> Host | None:

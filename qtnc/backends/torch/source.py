@@ -61,7 +61,8 @@ class Source:
         lines += ["", "Outputs", "-------"]
         names = self._fields()
         lines += [f"{name} : {shape}" for name, shape in zip(names, self.output_shapes, strict=True)]
-        lines += ["", f"{count:,} parameters in {sum(w.parameter for w in self.weights.values())} tensors.", '"""']
+        tensors = sum(w.parameter for w in self.weights.values())
+        lines += ["", f"{count:,} parameters in {tensors} tensor{'s' * (tensors != 1)}.", '"""']
         return "\n".join(lines)
 
     def _fields(self) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from qtnc.backends.torch import arrangement, attention, elementwise, indexing, linear, normalisation, reductions
-from qtnc.backends.torch.emission import Call, Unpacked
 from qtnc.backends.torch.expression import Expr
+from qtnc.backends.torch.node_view import Call, Unpacked
 
 OPS: Final[dict[str, Callable[[Call], Expr | Unpacked]]] = {
     **elementwise.OPS,

@@ -16,7 +16,12 @@ import torch
 from qtnc.backends.torch.emit import emit_torch
 
 TESTS = Path(__file__).parents[2]
+GOLDEN = TESTS / "golden" / "torch"
 AXES = {0: "batch", 1: "sequence"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite goldens with what is emitted now")
 
 
 def load_source(path: Path, name: str) -> ModuleType:
@@ -28,6 +33,50 @@ def load_source(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def export_model() -> Callable[..., Path]:
+    """Export a torch module to a file."""
+    return load_source(TESTS / "models" / "export.py", "models_export").export
+
+
+@pytest.fixture
+def load_emitted() -> Callable[[Path], torch.nn.Module]:
+    """Load the module emitted into a folder."""
+    return lambda folder: load_source(folder / "model.py", f"emitted_{folder.name}").load()
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    """Builders of small models."""
+    return load_source(Path(__file__).with_name("build.py"), "torch_backend_build")
+
+
+@pytest.fixture
+def emit(tmp_path: Path) -> Callable[[ir.Model], torch.nn.Module]:
+    """Emit a model and load it."""
+
+    def run(model: ir.Model) -> torch.nn.Module:
+        emit_torch(model, tmp_path)
+        return load_source(tmp_path / "model.py", f"emitted_{tmp_path.name}").load()
+
+    return run
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare text with the file of a golden; ``--update-golden`` rewrites it, a missing one fails."""
+
+    def compare(case: str, text: str) -> None:
+        path = GOLDEN / case / "model.py"
+        if request.config.getoption("--update-golden", default=False):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden {path}: make it with --update-golden and read it"
+        assert text == path.read_text(), f"{path} differs: --update-golden rewrites it"
+
+    return compare
 
 
 @dataclass(frozen=True)
@@ -55,14 +104,6 @@ class Exported:
         return ort.InferenceSession(self.onnx, providers=["CPUExecutionProvider"]).run(None, dict(feeds))
 
 
-def tensors(feeds: Mapping[str, np.ndarray]) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.from_numpy(v) for v in feeds.values())
-
-
-def as_list(result: object) -> list[torch.Tensor]:
-    return [result] if isinstance(result, torch.Tensor) else list(result)  # type: ignore[call-overload]
-
-
 def family(name: str) -> tuple[torch.nn.Module, dict[str, torch.Tensor], list[str]]:
     """Model, example inputs and output names of one family."""
     models = load_source(TESTS / "models" / f"{name}.py", f"models_{name}")
@@ -76,9 +117,10 @@ def family(name: str) -> tuple[torch.nn.Module, dict[str, torch.Tensor], list[st
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Exported]:
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, export_model: Callable[..., Path]
+) -> Callable[[str, str], Exported]:
     """Export a family by an exporter and emit it, once a session."""
-    exporter_module = load_source(TESTS / "models" / "export.py", "models_export")
     done: dict[tuple[str, str], Exported] = {}
 
     def get(name: str, exporter: str) -> Exported:
@@ -87,7 +129,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], E
             module, inputs, outputs = family(name)
             axes = dict.fromkeys([*inputs, *outputs], AXES)
             axes |= {"pooled": {0: "batch"}} if "pooled" in outputs else {}
-            path = exporter_module.export(module, inputs, axes, exporter, folder / f"{name}.onnx", None, outputs)
+            path = export_model(module, inputs, axes, exporter, folder / f"{name}.onnx", None, outputs)
             out = folder / "torch"
             out.mkdir()
             emit_torch(ir.load(path), out)
