@@ -11,6 +11,27 @@ from typing import ClassVar
 
 from qtnc.source import Span
 
+LONGEST_NAME = 80
+"""Characters of a name that messages and tables show."""
+
+
+def visible(text: str) -> str:
+    """Text in which a terminal finds nothing to act on: control characters, and those that turn text around, shown."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def printable(name: str, limit: int = LONGEST_NAME) -> str:
+    """A name from a model file, safe to print: control characters shown, length bounded."""
+    text = visible(name[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
 
 @dataclass(frozen=True)
 class Diagnostic:
@@ -22,13 +43,14 @@ class Diagnostic:
     place: str | None = None
 
     def render(self, severity: str = "error") -> str:
-        """Text for a terminal: place, message, source line with carets, help."""
+        """Text for a terminal: place, message, source line with carets, help; names in them cannot break the line."""
         where = self.span.place() if self.span else self.place
-        lines = [f"{where}: {severity}: {self.message}" if where else f"{severity}: {self.message}"]
+        message = visible(self.message)
+        lines = [f"{visible(where)}: {severity}: {message}" if where else f"{severity}: {message}"]
         if self.span:
             lines += ["  " + line for line in self.span.excerpt().splitlines()]
         if self.help:
-            lines.append(f"  = help: {self.help}")
+            lines.append(f"  = help: {visible(self.help)}")
         return "\n".join(lines)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from qtnc.errors import printable
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan
-from qtnc.report.text import becomes, printable
+from qtnc.report.text import becomes
 from qtnc.rewrite.decision import Rewritten
 from qtnc.verify.verdict import Verdict
 

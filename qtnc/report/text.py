@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
+from qtnc.errors import printable
 from qtnc.ir.layers import Layer
 from qtnc.planner.plan import LayerPlan, Plan
 
@@ -93,12 +94,6 @@ def size(count: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def printable(name: str, limit: int = 80) -> str:
-    """A name from a model file, safe to print: control characters shown, length bounded."""
-    text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in name)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _numeric(cell: str) -> bool:
