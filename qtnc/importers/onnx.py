@@ -1,14 +1,16 @@
 """ONNX files to the IR: read, confined to their folder, checked, shapes inferred, the opset settled."""
 
+import logging
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
+from onnx_ir import external_data
 from onnx_ir.passes.common import ShapeInferencePass
 
-from qtnc.errors import Diagnostic, ImportModelError
-from qtnc.importers.external import check_external_data
+from qtnc.errors import Diagnostic, ImportModelError, printable, visible
+from qtnc.importers.tensors import all_tensors, check_tensors, is_external
 
 OLDEST_OPSET = 13
 """Older models are converted to this opset by onnx's own converter; the form of Squeeze and the reductions changed."""
@@ -17,6 +19,12 @@ NEWEST_OPSET = 25
 
 IR_VERSION = 10
 """First ONNX IR version with overloads, by which every layer has a function of its own."""
+
+LARGEST_FILE = 1 << 31
+"""Bytes from which no protobuf message can be read."""
+
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
+"""Metadata in which torch's dynamo exporter keeps the paths of the exporting user's source files."""
 
 
 def read_model(path: Path) -> ir.Model:
@@ -29,26 +37,32 @@ def read_model(path: Path) -> ir.Model:
         missing, too short or outside the model's folder.
     """
     proto = _read_proto(path)
-    check_external_data(proto, path)
+    _name_standard_domain(proto, path)
+    check_tensors(proto, path)
     _check(proto, path)
     proto = _settle_opset(proto, path)
     try:
         model = ir.from_proto(proto)
     except Exception as error:  # onnx_ir raises whatever the damage leads to
-        raise _wrong(path, f"cannot be read as a graph: {_first_line(error)}") from error
-    _bind_external_data(model, path.parent)
+        raise _wrong(path, f"cannot be read as a graph: {_root(error)}") from error
+    for graph in model.graphs():
+        external_data.set_base_dir(graph, path.parent)  # mapped, not read
+    _drop_stack_traces(model)
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
     return _infer_shapes(model)
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
-    if not path.exists():
-        raise _wrong(path, "no such file")
-    if not path.is_file():
-        raise _wrong(path, "not a file")
-    if path.stat().st_size == 0:
-        raise _wrong(path, "the file is empty")
     try:
+        if not path.exists():
+            raise _wrong(path, "no such file")
+        if not path.is_file():
+            raise _wrong(path, "not a file")
+        size = path.stat().st_size
+        if size == 0:
+            raise _wrong(path, "the file is empty")
+        if size >= LARGEST_FILE:
+            raise _wrong(path, "larger than 2 GiB, where protobuf ends", "export it with external data")
         proto = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise _wrong(path, "not an ONNX model, or a damaged one", "export it again, or copy it again") from error
@@ -59,17 +73,34 @@ def _read_proto(path: Path) -> onnx.ModelProto:
     return proto
 
 
+def _name_standard_domain(proto: onnx.ModelProto, path: Path) -> None:
+    """Write the standard domain in one way, ``""``; ``ai.onnx`` is its other name."""
+    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
+        for entry in imports:
+            if entry.domain == "ai.onnx":
+                entry.domain = ""
+    versions = {entry.version for entry in proto.opset_import if entry.domain == ""}
+    if len(versions) > 1:
+        found = " and ".join(map(str, sorted(versions)))
+        raise _wrong(path, f"the model imports two opsets of the standard domain: {found}")
+
+
 def _check(proto: onnx.ModelProto, path: Path) -> None:
     """Run onnx's own checker, on the file where external data must be found beside it."""
     try:
-        onnx.checker.check_model(str(path) if _has_external_data(proto) else proto)
-    except onnx.checker.ValidationError as error:
-        raise _wrong(path, f"not a valid ONNX model: {_first_line(error)}") from error
+        onnx.checker.check_model(str(path) if any(map(is_external, all_tensors(proto))) else proto)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise _wrong(path, f"not a valid ONNX model: {_first_lines(error)}") from error
+    for node in proto.graph.node:
+        for attribute in node.attribute:
+            if attribute.ref_attr_name:
+                shown = f"`{printable(str(attribute.name))}` of node `{printable(str(node.name))}`"
+                raise _wrong(path, f"not a valid ONNX model: {shown} refers to an attribute of no function")
 
 
 def _settle_opset(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """Keep the model's own opset, raised to the oldest that is supported; done once, before functions exist."""
-    versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
+    versions = [entry.version for entry in proto.opset_import if entry.domain == ""]
     if not versions:
         raise _wrong(path, "the model imports no opset of the standard domain")
     if versions[0] > NEWEST_OPSET:
@@ -81,30 +112,40 @@ def _settle_opset(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
     except Exception as error:  # the converter raises bare RuntimeError and more
-        reason = f"opset {versions[0]} is older than {OLDEST_OPSET} and cannot be converted: {_first_line(error)}"
+        reason = f"opset {versions[0]} is older than {OLDEST_OPSET} and cannot be converted: {_first_lines(error)}"
         raise _wrong(path, reason, f"export to opset {OLDEST_OPSET} or newer") from error
 
 
-def _bind_external_data(model: ir.Model, folder: Path) -> None:
-    """Tell external tensors where their files are; they are mapped, not read."""
-    for value in model.graph.initializers.values():
-        if isinstance(value.const_value, ir.ExternalTensor):
-            value.const_value.base_dir = folder
+def _drop_stack_traces(model: ir.Model) -> None:
+    """Paths of somebody's machine have no place in what is compiled."""
+    for graph in model.graphs():
+        for node in graph:
+            node.metadata_props.pop(STACK_TRACE, None)
 
 
 def _infer_shapes(model: ir.Model) -> ir.Model:
     """Infer what can be; rewriting needs the rank of every product's input."""
-    return ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
-
-
-def _has_external_data(proto: onnx.ModelProto) -> bool:
-    return any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer)
+    logger = logging.getLogger("onnx_ir")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # where inference fails it logs a traceback and leaves the model as it is
+    try:
+        return ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
+    finally:
+        logger.setLevel(before)
 
 
 def _wrong(path: Path, message: str, way_out: str | None = None) -> ImportModelError:
     return ImportModelError(Diagnostic(message, place=str(path), help=way_out))
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+def _root(error: BaseException) -> str:
+    """What went wrong at the bottom; onnx_ir wraps it in one error for each level of the graph."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _first_lines(error)
+
+
+def _first_lines(error: BaseException) -> str:
+    """Beginning of a message of onnx, which goes on in further lines after a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return visible(" ".join(lines[:2]) if lines[0].endswith(":") else lines[0])[:300]
