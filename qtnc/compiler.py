@@ -25,7 +25,7 @@ from qtnc.report.write import write_reports
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_spec
 from qtnc.structures.registry import STRUCTURES
-from qtnc.verify.check import check_folder
+from qtnc.verify.check import check_folder, feeds_of
 from qtnc.verify.verdict import Verdict
 
 BACKENDS = ("torch", "onnx")
@@ -76,17 +76,18 @@ def compile_model(model_path: Path, spec_path: Path, out: Path, *, force: bool =
     """
     check_free(out, force=force)
     model, spec, data = read(model_path, spec_path)
+    checks = checks_of(spec, out)
+    inputs = feeds_of(checks, out, model, spec.binds)
     planned = make_plan(model, spec, data, model_path.name)
 
-    rewritten = Pipeline(
-        (
-            MatmulToLowrank(planned.decisions),
-            MatmulToMpo(planned.decisions),
-            ChooseContractionOrder(dict(spec.binds)),
-        )
-    ).run(model)
-
     with staged(out, force=force) as folder:
+        rewritten = Pipeline(
+            (
+                MatmulToLowrank(planned.decisions),
+                MatmulToMpo(planned.decisions),
+                ChooseContractionOrder(dict(spec.binds)),
+            )
+        ).run(model)
         emitted = [emit.backend for emit in spec.emits]
         if "torch" in emitted:
             emit_torch(rewritten.model, _fresh(folder / "torch"))
@@ -94,8 +95,7 @@ def compile_model(model_path: Path, spec_path: Path, out: Path, *, force: bool =
         if "onnx" in emitted:
             emit_onnx(lowered.model, _fresh(folder / "onnx"))
 
-        checks = checks_of(spec, out)
-        verdicts = check_folder(folder, emitted, model_path, checks, out, spec.binds)
+        verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
         ran = (*rewritten.ran, *lowered.ran)
         write_reports(folder, planned.plan, ran, verdicts, emitted, model_path)
         write_manifest(folder, model_path, spec, checks, emitted, out)

@@ -1,4 +1,8 @@
-"""The manifest: what an output folder was made from, and what must hold of it. No timings, no absolute paths."""
+"""The manifest: what an output folder was made from, and what must hold of it.
+
+The same inputs give the same manifest: it has no timings and no absolute paths, and lists the files of the backends
+but not the reports, which hold timings.
+"""
 
 import hashlib
 import json
@@ -7,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from qtnc.errors import Diagnostic, OutputError
+from qtnc.importers.tensors import external_files
 from qtnc.spec.program import Spec
 
 FORMAT = 1
 FILE = "manifest.json"
+T = TypeVar("T")
 LIBRARIES = ("qtnc", "numpy", "onnx", "onnx-ir", "onnxruntime", "opt-einsum", "scipy", "torch")
 
 
@@ -30,10 +36,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Manifest:
-    """An output folder's manifest as read back."""
+    """An output folder's manifest as read back.
+
+    Attributes
+    ----------
+    original, original_sha256 : path of the original model, relative to the folder, and its hash.
+    original_data : hashes of the files beside the original that hold its weights, by their names.
+    files : hashes of the emitted files, by their paths in the folder.
+    """
 
     original: str
     original_sha256: str
+    original_data: Mapping[str, str]
     backends: tuple[str, ...]
     binds: Mapping[str, int]
     checks: tuple[Check, ...]
@@ -59,12 +73,12 @@ def write_manifest(
     folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path
 ) -> None:
     """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for backend in backends for path in (folder / backend).rglob("*") if path.is_file())
     content: dict[str, Any] = {
         "format": FORMAT,
         "versions": {name: version(name) for name in LIBRARIES},
         "seed": 0,
-        "model": {"path": _relative(model_path, out), "sha256": sha256(model_path)},
+        "model": {"path": _relative(model_path, out), "sha256": sha256(model_path), "data": data_hashes(model_path)},
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text},
         "backends": backends,
         "binds": dict(spec.binds),
@@ -88,17 +102,12 @@ def read_manifest(folder: Path) -> Manifest:
             Diagnostic("not a folder that qtnc wrote: it has no manifest.json", place=str(folder), help="compile first")
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(
-            original=str(content["model"]["path"]),
-            original_sha256=str(content["model"]["sha256"]),
-            backends=tuple(content["backends"]),
-            binds=dict(content["binds"]),
-            checks=tuple(Check(**check) for check in content["checks"]),
-            files=dict(content["files"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutputError(Diagnostic(f"damaged manifest: {error}", place=str(path), help="compile again")) from error
+        manifest = _parse(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise OutputError(Diagnostic(f"damaged manifest: {reason}", place=str(path), help="compile again")) from error
+    except OSError as error:
+        raise OutputError(Diagnostic(f"cannot be read: {error.strerror}", place=str(path))) from error
     changed = [name for name, digest in manifest.files.items() if _changed(folder, name, digest)]
     if changed:
         raise OutputError(
@@ -116,6 +125,46 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_hashes(model_path: Path) -> dict[str, str]:
+    """Hashes of the files beside a model that hold its weights."""
+    return {file.relative_to(model_path.parent).as_posix(): sha256(file) for file in external_files(model_path)}
+
+
+def _parse(content: Any) -> Manifest:
+    """Take what has the right type; whatever else is found raises what reading it raises."""
+    if content["format"] != FORMAT:
+        raise ValueError(f"format {content['format']!r}, this qtnc reads {FORMAT}")
+    return Manifest(
+        original=_as(str, content["model"]["path"]),
+        original_sha256=_as(str, content["model"]["sha256"]),
+        original_data=_table(str, content["model"]["data"]),
+        backends=tuple(_as(str, backend) for backend in _as(list, content["backends"])),
+        binds=_table(int, content["binds"]),
+        checks=tuple(_check(check) for check in _as(list, content["checks"])),
+        files=_table(str, content["files"]),
+    )
+
+
+def _check(content: Any) -> Check:
+    check = Check(**_as(dict, content))
+    for value, kind in ((check.tolerance, float), (check.data, str), (check.path, str), (check.take, int)):
+        if value is not None:
+            _as(kind, value)
+    if (check.data is None) != (check.path is None):
+        raise ValueError("a check names data without a path")
+    return check
+
+
+def _table(kind: type[T], content: Any) -> dict[str, T]:
+    return {key: _as(kind, value) for key, value in _as(dict, content).items()}
+
+
+def _as(kind: type[T], value: Any) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{str(value)[:40]!r} where a {kind.__name__} belongs")
+    return value
 
 
 def _changed(folder: Path, name: str, digest: str) -> bool:

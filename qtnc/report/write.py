@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qtnc.importers.external import external_files
+from qtnc.importers.tensors import external_files
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan
 from qtnc.report.html import html_page
@@ -28,7 +28,7 @@ def write_reports(
         "parameters": {"original": plan.model_parameters, "compiled": plan.parameters},
         "bytes_on_disk": {"original": original_bytes, **sizes},
         "layers": [asdict(note) for step in ran for note in step.notes if isinstance(note, Rewritten)],
-        "verify": [{**asdict(verdict), "worst": verdict.worst, "holds": verdict.holds} for verdict in verdicts],
+        "verify": [verdict.to_json() for verdict in verdicts],
         "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
     }
     _write(folder / "report.json", report)

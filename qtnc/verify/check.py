@@ -1,19 +1,32 @@
 """Check an output folder against the original: every backend, every ``verify`` statement."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import onnx_ir as ir
 
-from qtnc.calibrate.data import DataSet, load_npz
+from qtnc.calibrate.data import Feed, load_npz
 from qtnc.errors import DataError, Diagnostic, OutputError
 from qtnc.importers.onnx import read_model
-from qtnc.output.manifest import Check, locate, read_manifest, sha256
+from qtnc.output.manifest import Check, data_hashes, locate, read_manifest, sha256
 from qtnc.verify.compare import Runner, relative_errors, worst
-from qtnc.verify.runners import onnx_runner, torch_runner
-from qtnc.verify.seeded import seeded_data
+from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
+from qtnc.verify.seeded import seeded_feed
 from qtnc.verify.verdict import Verdict
+
+BATCH = 8
+"""Samples that run at a time: memory stays that of one batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a check runs on; ``missing`` says why there is nothing where the spec asks for nothing."""
+
+    check: Check
+    feeds: tuple[Feed, ...]
+    missing: str | None = None
 
 
 def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict, ...]:
@@ -34,28 +47,43 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
         )
     if sha256(original) != manifest.original_sha256:
         raise OutputError(Diagnostic("this is not the model that was compiled: its hash differs", place=str(original)))
-    return check_folder(folder, manifest.backends, original, manifest.checks, folder, manifest.binds)
+    model = read_model(original)
+    if data_hashes(original) != manifest.original_data:
+        reason = "the weights beside this model are not those that were compiled: their hash differs"
+        raise OutputError(Diagnostic(reason, place=str(original)))
+    return check_folder(
+        folder, manifest.backends, model, original, feeds_of(manifest.checks, folder, model, manifest.binds)
+    )
+
+
+def feeds_of(checks: Sequence[Check], base: Path, model: ir.Model, binds: Mapping[str, int]) -> tuple[Inputs, ...]:
+    """Inputs of every check; data paths start at ``base``.
+
+    Raises
+    ------
+    DataError
+        If data is missing, has changed or does not fit, or if a check without data has a tolerance and no inputs can
+        be made up.
+    """
+    return tuple(_inputs(check, base, model, binds) for check in checks)
 
 
 def check_folder(
-    folder: Path,
-    backends: Sequence[str],
-    original: Path,
-    checks: Sequence[Check],
-    base: Path,
-    binds: Mapping[str, int],
+    folder: Path, backends: Sequence[str], model: ir.Model, original: Path, checks: Sequence[Inputs]
 ) -> tuple[Verdict, ...]:
-    """Measure every check on the files in ``folder``; data paths start at ``base``."""
-    model = read_model(original)
+    """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
     others = _runners(folder, backends, model)
-    truth = onnx_runner(original)
-    return tuple(_verdict(check, truth, others, _data(check, base, model, binds)) for check in checks)
+    truth = original_runner(original)
+    return tuple(_verdict(inputs, truth, others) for inputs in checks)
 
 
-def _verdict(check: Check, truth: Runner, others: Mapping[str, Runner], data: DataSet) -> Verdict:
-    errors = relative_errors(truth, others, data)
-    apart = [relative_errors(others[a], {b: others[b]}, data)[b] for a, b in combinations(others, 2)]
-    return Verdict(data.name, check.tolerance, errors, worst(worst(a) for a in apart))
+def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Verdict:
+    data = inputs.check.data or "seeded"
+    if not inputs.feeds:
+        return Verdict(data, inputs.check.tolerance, {}, 0.0, inputs.missing)
+    errors = relative_errors(truth, others, inputs.feeds)
+    apart = [relative_errors(others[a], {b: others[b]}, inputs.feeds)[b] for a, b in combinations(others, 2)]
+    return Verdict(data, inputs.check.tolerance, errors, worst(worst(a) for a in apart))
 
 
 def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str, Runner]:
@@ -68,11 +96,15 @@ def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str
     return found
 
 
-def _data(check: Check, base: Path, model: ir.Model, binds: Mapping[str, int]) -> DataSet:
+def _inputs(check: Check, base: Path, model: ir.Model, binds: Mapping[str, int]) -> Inputs:
     if check.data is None or check.path is None:
-        return seeded_data(model, binds)
+        try:
+            return Inputs(check, (seeded_feed(model, binds),))
+        except DataError as error:
+            if check.tolerance is not None:
+                raise
+            return Inputs(check, (), error.diagnostics[0].message)
     path = locate(base, check.path)
-    data = load_npz(check.data, path, check.take, model)
-    if check.sha256 != sha256(path):
+    if path.is_file() and sha256(path) != check.sha256:
         raise DataError(Diagnostic(f"data `{check.data}` has changed since the compile", place=str(path)))
-    return data
+    return Inputs(check, tuple(load_npz(check.data, path, check.take, model).batches(BATCH)))

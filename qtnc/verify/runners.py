@@ -8,7 +8,7 @@ import numpy as np
 
 from qtnc.calibrate.data import Feed
 from qtnc.calibrate.session import session_at
-from qtnc.errors import VerifyError
+from qtnc.errors import DataError, Diagnostic, ImportModelError, VerifyError
 from qtnc.verify.compare import Outputs, Runner
 
 
@@ -21,6 +21,31 @@ def onnx_runner(path: Path) -> Runner:
         return {name: np.asarray(y) for name, y in zip(names, session.run(names, feed), strict=True)}
 
     return run
+
+
+def original_runner(path: Path) -> Runner:
+    """Run the model that was compiled; where it does not run, it is the model or the inputs that are wrong."""
+    try:
+        run = onnx_runner(path)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise ImportModelError(
+            Diagnostic(f"onnxruntime cannot load the model: {_said(error)}", place=str(path))
+        ) from error
+
+    def attempt(feed: Feed) -> Outputs:
+        try:
+            return run(feed)
+        except Exception as error:
+            way_out = "verify on data that the model takes (verify ... on DATA)"
+            raise DataError(
+                Diagnostic(f"the inputs do not run through the model: {_said(error)}", place=str(path), help=way_out)
+            ) from error
+
+    return attempt
+
+
+def _said(error: Exception) -> str:
+    return str(error).strip()[:300] or type(error).__name__
 
 
 def torch_runner(folder: Path, inputs: list[str], outputs: list[str]) -> Runner:

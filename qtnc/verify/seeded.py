@@ -1,23 +1,33 @@
 """Inputs made up from a seed, for models verified without data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.calibrate.data import DataSet
-from qtnc.errors import DataError
+from qtnc.calibrate.data import Feed
+from qtnc.errors import DataError, printable
 
 SAMPLES = 4
 """Samples along a symbolic first axis."""
 
-TRANSPARENT = frozenset({"Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose"})
+LENGTH = 16
+"""Size of any other symbolic axis that the spec does not bind."""
+
+TRANSPARENT = frozenset({"Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Expand"})
 """Operators that hand integers on as they are."""
 
+COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 
-def seeded_data(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> DataSet:
-    """Standard normal floats, and integers in the range of the table that a Gather looks them up in.
+BYTES = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
+"""Types so small that every number of theirs is meant, as in images."""
+
+WAY_OUT = "name data to verify on (verify ... on DATA)"
+
+
+def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Feed:
+    """Standard normal floats, integers in the range of the table that a Gather looks them up in, masks of 0 and 1.
 
     Raises
     ------
@@ -25,45 +35,90 @@ def seeded_data(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Dat
         If the range of an integer input cannot be told from the graph, or a rank is unknown.
     """
     rng = np.random.default_rng(seed)
-    return DataSet("seeded", {str(v.name): _array(v, binds, rng) for v in model.graph.inputs})
+    sizes = _symbols(model, binds)
+    return {str(v.name): _array(v, sizes, rng) for v in model.graph.inputs if not v.is_initializer()}
 
 
-def _array(value: ir.Value, binds: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+def _symbols(model: ir.Model, binds: Mapping[str, int]) -> dict[str, int]:
+    """One size for each symbol; several samples where it is a first axis, whatever batch the plan assumes."""
+    sizes: dict[str, int] = {}
+    for value in model.graph.inputs:
+        for k, axis in enumerate(value.shape or ()):
+            if isinstance(axis, ir.SymbolicDim) and axis.value is not None:
+                size = max(binds.get(axis.value, SAMPLES), SAMPLES) if k == 0 else binds.get(axis.value, LENGTH)
+                sizes[axis.value] = sizes.get(axis.value, size)
+    return sizes
+
+
+def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
     if value.shape is None or value.dtype is None:
-        raise DataError(f"graph input `{value.name}` has no known shape: name data to verify on (verify ... on DATA)")
-    sizes = [
-        axis if isinstance(axis, int) else binds.get(axis.value or "", SAMPLES if k == 0 else 16)
+        raise DataError(f"graph input `{printable(str(value.name))}` has no known shape: {WAY_OUT}")
+    shape = [
+        axis if isinstance(axis, int) else sizes.get(axis.value or "", SAMPLES if k == 0 else LENGTH)
         for k, axis in enumerate(value.shape)
     ]
-    if sizes and not isinstance(value.shape[0], int):
-        sizes[0] = max(sizes[0], SAMPLES)
     dtype = value.dtype.numpy()
     if value.dtype.is_floating_point():
-        return rng.standard_normal(sizes).astype(dtype)
-    if value.dtype == ir.DataType.BOOL:
-        return np.ones(sizes, dtype)
-    limit = _table_size(value)
-    if limit is None:
-        raise DataError(
-            f"the range of the integer input `{value.name}` cannot be told from the graph: "
-            "name data to verify on (verify ... on DATA)"
-        )
-    return rng.integers(0, limit, sizes).astype(dtype)
+        return np.asarray(rng.standard_normal(shape)).astype(dtype)
+    if (limit := _table_size(value)) is not None:
+        return np.asarray(rng.integers(0, limit, shape)).astype(dtype)
+    if value.dtype == ir.DataType.BOOL or _is_mask(value):
+        return _mask(shape, rng).astype(dtype)
+    if value.dtype in BYTES:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return np.asarray(rng.integers(low, high, shape, endpoint=True)).astype(dtype)
+    name = printable(str(value.name))
+    raise DataError(f"the range of the integer input `{name}` cannot be told from the graph: {WAY_OUT}")
+
+
+def _mask(shape: list[int], rng: np.random.Generator) -> NDArray[np.generic]:
+    """Zeros and ones, a one in front: a softmax over nothing is NaN. Flags are all set."""
+    if len(shape) < 2:
+        return np.ones(shape, np.int64)
+    found = rng.integers(0, 2, shape)
+    found[..., 0] = 1
+    return found
 
 
 def _table_size(value: ir.Value) -> int | None:
-    """Smallest table that any Gather looks the value up in; 2 for a mask that is only compared or multiplied."""
-    sizes: list[int] = []
+    """Smallest table that any Gather looks the value up in; None where there is none of known size."""
+    found: list[int] = []
+    for node, position, _ in _reads(value):
+        if node.op_type == "Gather" and position == 1 and (table := node.inputs[0]) is not None:
+            axis = node.attributes.get_int("axis", 0)
+            length = table.shape[axis] if table.shape is not None and axis < len(table.shape) else None
+            found += [length] if isinstance(length, int) else []
+    return min(found, default=None)
+
+
+def _is_mask(value: ir.Value) -> bool:
+    """Whether the graph reads the value as yes and no: made boolean, compared with 0 or 1, or taken from 1."""
+    return any(_asks_yes_or_no(node, position) for node, position, _ in _reads(value))
+
+
+def _asks_yes_or_no(node: ir.Node, position: int) -> bool:
+    if node.op_type == "Cast":
+        return node.attributes["to"].as_int() == ir.DataType.BOOL
+    other = _number(node.inputs[1 - position]) if len(node.inputs) == 2 else None
+    if node.op_type == "Sub":
+        return position == 1 and other == 1
+    return node.op_type in COMPARISONS and other in (0, 1)
+
+
+def _reads(value: ir.Value) -> Iterator[tuple[ir.Node, int, ir.Value]]:
+    """Nodes that read a value, directly or handed on."""
     pending, seen = [value], {value}
     while pending:
         current = pending.pop()
         for node, position in current.uses():
-            if node.op_type == "Gather" and position == 1 and (table := node.inputs[0]) is not None:
-                axis = node.attributes.get_int("axis", 0)
-                length = table.shape[axis] if table.shape is not None else None
-                sizes += [length] if isinstance(length, int) else []
+            yield node, position, current
             if node.op_type in TRANSPARENT and position == 0:
-                fresh = [o for o in node.outputs if o not in seen]
+                fresh = [output for output in node.outputs if output not in seen]
                 seen.update(fresh)
                 pending += fresh
-    return min(sizes, default=None)
+
+
+def _number(value: ir.Value | None) -> float | None:
+    """The one number that a constant holds, as an initialiser or from a Constant node."""
+    tensor = ir.convenience.get_const_tensor(value) if value is not None else None
+    return float(tensor.numpy().reshape(())) if tensor is not None and tensor.size == 1 else None

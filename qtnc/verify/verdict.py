@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+from typing import Any
 
+from qtnc.errors import printable
 from qtnc.verify.compare import worst
 
 AGREEMENT = 1e-3
@@ -19,12 +22,14 @@ class Verdict:
     tolerance : relative error allowed, or None where the spec only wants to know.
     errors : backend -> output -> relative error against the original.
     disagreement : largest relative distance between two backends.
+    unmeasured : why nothing could be measured where the spec asks for nothing; None where it was.
     """
 
     data: str
     tolerance: float | None
     errors: Mapping[str, Mapping[str, float]]
     disagreement: float
+    unmeasured: str | None = None
 
     @property
     def worst(self) -> float:
@@ -38,14 +43,31 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """One line a backend and output, and one for agreement."""
+        if self.unmeasured is not None:
+            return [f"not measured: {self.unmeasured}"]
         found = []
         allowed = f"allowed {self.tolerance:.3%}" if self.tolerance is not None else "no limit asked"
         for backend, outputs in self.errors.items():
             for output, error in outputs.items():
-                bad = self.tolerance is not None and not error <= self.tolerance
-                found.append(
-                    f"{backend}: {output} differs by {error:.3%} on {self.data} ({allowed}){' FAILED' if bad else ''}"
-                )
+                failed = " FAILED" if self.tolerance is not None and not error <= self.tolerance else ""
+                name = printable(output)
+                found.append(f"{backend}: {name} differs by {error:.3%} on {self.data} ({allowed}){failed}")
         if self.disagreement > AGREEMENT:
             found.append(f"backends differ from each other by {self.disagreement:.3%} (allowed {AGREEMENT:.1%}) FAILED")
         return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; JSON has no infinity, so an error without bound is null."""
+        return {
+            "data": self.data,
+            "tolerance": self.tolerance,
+            "errors": {b: {o: _number(e) for o, e in outputs.items()} for b, outputs in self.errors.items()},
+            "disagreement": _number(self.disagreement),
+            "unmeasured": self.unmeasured,
+            "worst": _number(self.worst),
+            "holds": self.holds,
+        }
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
