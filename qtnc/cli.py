@@ -5,6 +5,7 @@ verification failed, 70 our bug, 130 interrupted.
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -12,40 +13,55 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qtnc import __version__
-from qtnc.errors import InternalError, QtncError
+from qtnc.errors import InternalError, QtncError, visible
 
 INTERRUPTED = 130
+BUG = "this is a bug in qtnc; please report it with the model and the spec"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names hold what the terminal may not be able to print
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
     except QtncError as error:
+        if isinstance(error, InternalError) and os.environ.get("QTNC_TRACEBACK"):
+            raise
         for diagnostic in error.diagnostics:
             print(diagnostic.render(), file=sys.stderr)
         if isinstance(error, InternalError):
-            print("this is a bug in qtnc; please report it with the model and the spec", file=sys.stderr)
+            print(f"{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output left; what is buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()  # the reader of our output left
         return 0
+    except OSError as error:
+        _forget_stdout()
+        where = f": {visible(str(error.filename))}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        return 1
     except MemoryError:
         print("error: out of memory", file=sys.stderr)
         return 1
     except Exception as error:
         if os.environ.get("QTNC_TRACEBACK"):
             raise
-        message = f"error: internal error: {type(error).__name__}: {error}"
-        print(f"{message}\nthis is a bug in qtnc; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+        message = f"error: internal error: {type(error).__name__}: {visible(str(error))}"
+        print(f"{message}\n{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
         return InternalError.exit_code
     return code
+
+
+def _forget_stdout() -> None:
+    """What is buffered must not raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,14 +155,12 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     from qtnc.errors import VerifyError
     from qtnc.verify.check import verify_folder
 
     verdicts = verify_folder(options.out, options.model)
     if options.format == "json":
-        print(json.dumps([{**asdict(v), "worst": v.worst, "holds": v.holds} for v in verdicts], indent=2))
+        print(json.dumps([verdict.to_json() for verdict in verdicts], indent=2))
     else:
         for verdict in verdicts:
             print("\n".join(verdict.lines()))

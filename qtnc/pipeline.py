@@ -71,7 +71,7 @@ class Pipeline:
             start = perf_counter()
             try:
                 result = step.run(model)
-            except QtncError:
+            except (QtncError, MemoryError):
                 raise
             except Exception as error:
                 before = ", ".join(r.name for r in ran) or "none"
