@@ -16,6 +16,7 @@ from qtnc.tensor.sites import (
     Sites,
     balanced,
     candidates,
+    clip_bonds,
     full_bonds,
     is_matrix,
     largest_bond,
@@ -58,17 +59,21 @@ def settle_bonds(problem: Problem, sites: Sites, limits: Limits) -> Trial:
     """Bonds of one shape.
 
     ``share`` of the bytes fixes the largest uniform bond, ``error`` the smallest that reaches it, ``cutoff`` drops
-    small singular values; ``max_bond`` holds in every case.
+    small singular values; ``max_bond`` and ``cutoff`` hold in every case.
     """
     bond = limits.max_bond or max(full_bonds(sites))
     if limits.share is not None:
         bond = max(1, min(bond, largest_bond(sites, element_budget(limits.share, problem.shape))))
-    bonds = uniform_bonds(sites, bond)
+    most = uniform_bonds(sites, bond)
     if limits.cutoff:
-        bonds = bonds_of(tt_svd(problem.weight, sites, bonds, cutoff=limits.cutoff)[0])
+        most = clip_bonds(sites, bonds_of(tt_svd(problem.weight, sites, most, cutoff=limits.cutoff)[0]))
+
+    def capped(bond: int) -> tuple[int, ...]:
+        return clip_bonds(sites, tuple(min(bond, b) for b in most))
+
+    bonds = most
     if (asked := limits.error) is not None:
-        best = _smallest(lambda bond: _error(problem, sites, uniform_bonds(sites, bond)) <= asked, max(bonds))
-        bonds = uniform_bonds(sites, best)
+        bonds = capped(_smallest(lambda bond: _error(problem, sites, capped(bond)) <= asked, max(most)))
     return Trial(sites, bonds, _error(problem, sites, bonds))
 
 
@@ -76,7 +81,7 @@ def best_shape(problem: Problem, limits: Limits) -> tuple[Trial, str]:
     """Compare shapes: least bytes at the asked error, else least error at the asked bytes; and say so in words.
 
     With ``max_bond`` alone the bytes are those of the balanced two-site shape at that bond. Low rank is one of the
-    shapes, so the search never loses to an SVD at equal bytes.
+    shapes, so the search never loses to an SVD at equal bytes and bond.
     """
     if limits.error is not None:
         return _fewest_bytes(problem, limits, limits.error)
@@ -86,9 +91,9 @@ def best_shape(problem: Problem, limits: Limits) -> tuple[Trial, str]:
         even = balanced(*problem.shape, 2)
         budget = parameters(even, uniform_bonds(even, limits.max_bond or max(full_bonds(even))))
     low_rank, *others = candidates(*problem.shape)
-    within = [(sites, largest_bond(sites, budget)) for sites in others]
+    within = [(sites, _within(sites, budget, limits)) for sites in others]
     finalists = _screen(problem, [(sites, bond) for sites, bond in within if bond])
-    bond = max(1, largest_bond(low_rank, budget))
+    bond = max(1, _within(low_rank, budget, limits))
     trials = [settle_bonds(problem, s, Limits(b, cutoff=limits.cutoff)) for s, b in [(low_rank, bond), *finalists]]
     fitting = [t for t in trials if t.parameters <= budget] or trials
     best = min(fitting, key=lambda t: (t.error, t.parameters))
@@ -99,14 +104,21 @@ def _fewest_bytes(problem: Problem, limits: Limits, error: float) -> tuple[Trial
     """Low rank sets the mark; the finalists are fitted just below it, and searched on if they still hold the error."""
     low_rank, *others = candidates(*problem.shape)
     best = settle_bonds(problem, low_rank, limits)
-    below = [(sites, largest_bond(sites, best.parameters - 1)) for sites in others]
-    capped = [(sites, min(bond, limits.max_bond or bond)) for sites, bond in below if bond]
-    for sites, _ in _screen(problem, capped):
-        bond = min(largest_bond(sites, best.parameters - 1), limits.max_bond or max(full_bonds(sites)))
+    below = [(sites, _within(sites, best.parameters - 1, limits)) for sites in others]
+    for sites, _ in _screen(problem, [(sites, bond) for sites, bond in below if bond]):
+        bond = _within(sites, best.parameters - 1, limits)
         # Where low rank falls short of the error, any shape that comes closer is better.
         if bond and _error(problem, sites, uniform_bonds(sites, bond)) <= max(error, best.error):
-            best = settle_bonds(problem, sites, Limits(bond, error=error, cutoff=limits.cutoff))
+            trial = settle_bonds(problem, sites, Limits(bond, error=error, cutoff=limits.cutoff))
+            # The cutoff may have dropped more than the error allows.
+            best = trial if trial.error <= max(error, best.error) else best
     return best, f"fewest bytes of {len(others) + 1} shapes"
+
+
+def _within(sites: Sites, budget: int, limits: Limits) -> int:
+    """Largest bond that both the budget and ``max_bond`` allow; 0 when not even bond 1 fits the budget."""
+    bond = largest_bond(sites, budget)
+    return min(bond, limits.max_bond or bond)
 
 
 def _screen(problem: Problem, shapes: list[tuple[Sites, int]]) -> list[tuple[Sites, int]]:

@@ -15,16 +15,17 @@ from qtnc.tensor.metric import Matrix, root
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Singular values of ``L^T W`` in falling order and its right singular vectors.
+    """What each right singular vector of ``L^T W`` carries, the singular values falling.
 
-    values: (min(M, N),). right: (min(M, N), N), one vector a row.
+    values: (min(M, N),), ``|X W v_k| / sqrt(rows)``; up to the ridge in L these are the singular values.
+    right: (min(M, N), N), one vector v_k a row.
     """
 
     values: Matrix
     right: Matrix
 
     def error(self, rank: int) -> float:
-        """Relative error of the best approximation of this rank: exact, in the metric of the spectrum."""
+        """Relative output error of the projection to this rank: exact, in the metric of the data."""
         total = float(np.sum(self.values**2))
         return float(np.sqrt(np.sum(self.values[rank:] ** 2) / total)) if total > 0.0 else 0.0
 
@@ -44,6 +45,10 @@ def spectrum(weight: Matrix, covariance: Matrix | None = None) -> Spectrum:
         _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesdd")
     except np.linalg.LinAlgError:
         _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesvd")
+    if covariance is not None and np.any(covariance):
+        # The error that counts has no ridge. W - W' is W projected on the vectors left out, so their shares add up.
+        carried = weight @ right.T
+        values = np.sqrt(np.maximum(0.0, np.einsum("ik,ik->k", carried, covariance @ carried)))
     return Spectrum(values, right)
 
 
