@@ -62,8 +62,8 @@ def test_the_error_never_rises_and_the_bonds_stay(
     assert errors[2] <= errors[1] <= errors[0]
 
 
-@given(rows=st.integers(2, 16), columns=st.integers(2, 16), metric=st.sampled_from(["full", "steep"]), seed=seeds)
-@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(2, 10), columns=st.integers(2, 10), metric=st.sampled_from(["full", "steep"]), seed=seeds)
+@settings(max_examples=15, deadline=None)
 def test_on_low_rank_sites_it_finds_the_whitened_svd(
     make_covariance: Covariances, rows: int, columns: int, metric: str, seed: int
 ) -> None:
@@ -71,18 +71,18 @@ def test_on_low_rank_sites_it_finds_the_whitened_svd(
     rng = np.random.default_rng(seed)
     covariance = make_covariance(metric, rows, seed)
     assert covariance is not None
-    regular = regularise(covariance)
     least = min(rows, columns)
     u, v = np.linalg.qr(rng.standard_normal((rows, least)))[0], np.linalg.qr(rng.standard_normal((columns, least)))[0]
     values = 10.0 ** -np.arange(least)
-    weight = np.linalg.solve(np.linalg.cholesky(regular).T, (u * values) @ v.T)
+    weight = np.linalg.solve(np.linalg.cholesky(regularise(covariance)).T, (u * values) @ v.T)
     rank = max(1, least // 2)
-    sites = matrix_sites(rows, columns)
-    start, _ = tt_svd(weight, sites, (rank,))
-    found = polish(weight, start, covariance, sweeps=20)
-    best = spectrum(weight, covariance).error(rank)
-    # ALS reaches the optimum of the regularised metric; the metric of the data differs by at most its ridge, 1e-6.
-    assert relative_error(weight, dense(found, weight.shape), regular) == pytest.approx(best, abs=2e-6)
+    start, _ = tt_svd(weight, matrix_sites(rows, columns), (rank,))
+    found = relative_error(weight, dense(polish(weight, start, covariance, sweeps=12), weight.shape), covariance)
+    # Both minimise with the ridge, 1e-6 of the mean variance, and are measured without it.
+    assert found <= spectrum(weight, covariance).error(rank) + 1e-5
+    # No matrix of the rank is below the tail of the singular values of L^T W, here without any ridge.
+    exact = np.linalg.svd(np.linalg.cholesky(covariance).T @ weight, compute_uv=False)
+    assert found >= np.linalg.norm(exact[rank:]) / np.linalg.norm(exact) - 1e-9
 
 
 @given(m=st.integers(1, 5), n=st.integers(1, 5), p=st.integers(1, 5), q=st.integers(1, 5), seed=seeds)
@@ -127,6 +127,7 @@ def test_conjugate_gradients_agree_with_the_direct_solution(
     direct = polish(weight, start, covariance, sweeps=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(als, "DIRECT_LIMIT", 0)
+        patch.setattr(als, "CG_STEPS", 40)
         descended = polish(weight, start, covariance, sweeps=1)
     errors = [relative_error(weight, dense(cores, weight.shape), covariance) for cores in (direct, descended)]
     if features(sites) == weight.shape:

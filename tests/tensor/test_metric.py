@@ -45,7 +45,7 @@ def test_zero_by_zero_is_zero_and_something_by_zero_is_infinite() -> None:
     assert relative_error(zero, one) == np.inf
     # The data never visits the second input, so a change there does not count.
     blind = np.diag([1.0, 0.0])
-    assert relative_error(one, one + [[0.0] * 3, [5.0] * 3], blind) == 0.0
+    assert relative_error(one, one + np.array([[0.0] * 3, [5.0] * 3]), blind) == 0.0
 
 
 @given(kind=st.sampled_from(["full", "singular", "steep", "zero"]), size=sizes, seed=seeds)

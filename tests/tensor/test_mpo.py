@@ -106,9 +106,8 @@ def test_a_loose_error_saves_bonds() -> None:
 def test_two_sites_are_an_svd_of_the_kronecker_rearrangement(m: int, n: int, p: int, q: int, seed: int) -> None:
     weight = np.random.default_rng(seed).standard_normal((m * p, n * q))
     # Van Loan and Pitsianis: block (i, j) of W, flattened, is row (i, j) of the rearrangement.
-    rearranged = np.array(
-        [weight[i * p : (i + 1) * p, j * q : (j + 1) * q].ravel() for i in range(m) for j in range(n)]
-    )
+    blocks = (weight[i * p : (i + 1) * p, j * q : (j + 1) * q] for i in range(m) for j in range(n))
+    rearranged = np.array([block.ravel() for block in blocks])
     np.testing.assert_array_equal(to_sites(weight, ((m, n), (p, q))), rearranged)
     values = np.linalg.svd(rearranged, compute_uv=False)
     for bond in range(1, len(values) + 1):
