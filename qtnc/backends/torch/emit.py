@@ -114,6 +114,9 @@ def _emit_nodes(emission: Emission) -> None:
             first.setdefault(key, node.name or "unnamed")
             for output in node.outputs:
                 emission.define(output, literal(None))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            what = f"{comment(node.op_type)} `{comment(node.name or 'unnamed')}`"
+            raise BackendError(f"{what} is malformed: {comment(str(error))}") from error
     if refused:
         raise BackendError(*(_diagnostic(key, count, first[key]) for key, count in refused.items()))
 

@@ -84,6 +84,8 @@ def _number(value: object, dtype: ir.DataType) -> bool | int | float:
 def _cast(value: bool | int | float, dtype: ir.DataType) -> bool | int | float:
     if dtype in FLOATS:
         return _number(np.asarray(value, dtype.numpy()).reshape(-1)[0], dtype)
+    if not math.isfinite(value):
+        raise NotOnHostError
     return bool(value) if dtype is ir.DataType.BOOL else int(value)
 
 
@@ -143,6 +145,8 @@ def _modulo(a: Item, b: Item) -> Item:
 def _power(a: Item, b: Item) -> Item:
     if isinstance(a, Expr) or isinstance(b, Expr):
         return binary("**", a, b)
+    if abs(b) > LARGEST:
+        raise NotOnHostError
     result = a**b
     if isinstance(result, complex):
         raise NotOnHostError

@@ -1,6 +1,5 @@
 """Names: identifiers for weights and locals, module paths, and comments that hostile models cannot leave."""
 
-import ast
 import builtins
 import keyword
 import re
@@ -8,7 +7,11 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
-SCOPES = "pkg.torch.onnx.name_scopes"
+from qtnc.ir import names
+from qtnc.ir.names import NAME_SCOPES
+
+_OUTSIDE = "_empty_nn_module_stack"
+"""What dynamo writes for nodes that belong to no module."""
 LONGEST_IDENTIFIER = 96
 LONGEST_SCOPES = 10_000
 
@@ -78,28 +81,13 @@ def comment(text: str, limit: int = 90) -> str:
 
 
 def module_path(node: ir.Node) -> str | None:
-    """Path of the module that the node comes from, e.g. ``layers.0.attn.q_proj``; "" is the model, None unknown.
-
-    Dynamo writes its scopes as a Python list that ends with the operation; the legacy exporter puts slashes into names.
-    """
-    scopes = node.metadata_props.get(SCOPES)
-    if scopes is not None and len(scopes) <= LONGEST_SCOPES:
-        return _deepest(scopes)
-    name = node.name or ""
-    if name.startswith("/"):
-        return ".".join(name.split("/")[1:-1])
-    return None
-
-
-def _deepest(scopes: str) -> str | None:
-    try:
-        parts = ast.literal_eval(scopes)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None  # metadata is free text; without scopes the node only loses its heading
-    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+    """Canonical path of the module that a node comes from; "" is the model itself, None is not known."""
+    if len(node.metadata_props.get(NAME_SCOPES, "")) > LONGEST_SCOPES:
         return None
-    modules = [p for p in parts[:-1] if p and not p.startswith("_empty_nn_module_stack")]
-    return str(modules[-1]) if modules else ""
+    path = names.module_path(node)
+    if path is None:
+        return "" if NAME_SCOPES in node.metadata_props or (node.name or "").startswith("/") else None
+    return "" if path.startswith(_OUTSIDE) else path
 
 
 def block_of(path: str) -> str:

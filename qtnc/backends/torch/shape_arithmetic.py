@@ -20,8 +20,8 @@ def evaluate(node: Call) -> Host | None:
         return None
     try:
         result = rule(node)
-    except NotOnHostError:
-        return None
+    except (NotOnHostError, ArithmeticError):
+        return None  # tensors have an answer where numbers have none, as for a division by zero
     return result if len(result.items) <= h.LARGEST else None
 
 
@@ -123,7 +123,9 @@ def _range(node: Call) -> Host:
     if bounds[0].dtype not in h.WHOLE or not all(b.constant for b in bounds):
         raise NotOnHostError
     start, stop, step = (_ints(node, k)[0] for k in range(3))
-    return Host(tuple(range(start, stop, step))[: h.LARGEST + 1], bounds[0].dtype, vector=True)
+    if not step or len(range(start, stop, step)) > h.LARGEST:
+        raise NotOnHostError
+    return Host(tuple(range(start, stop, step)), bounds[0].dtype, vector=True)
 
 
 def _elementwise(node: Call) -> Host:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import numpy as np
 import onnx_ir as ir
 
 from qtnc.backends.torch.names import MODULE_ATTRIBUTES, Namespace, module_path, weight_hint, words
@@ -125,7 +124,11 @@ class Weights:
 
 def is_mask(tensor: ir.TensorProtocol) -> bool:
     """Whether a float tensor holds infinities or lowest numbers, as additive masks do: no optimiser may move it."""
-    return bool(np.any(~(np.abs(tensor.numpy().astype(np.float64)) < _MASK)))
+    if not tensor.size:
+        return False
+    array = tensor.numpy()
+    limit = min(_MASK, 0.99 * float(tensor.dtype.max))
+    return not (-limit < float(array.min()) <= float(array.max()) < limit)
 
 
 def differentiable(graph: ir.Graph) -> set[ir.Value]:

@@ -156,9 +156,10 @@ def test_hostile_attributes_are_refused_or_quoted(build, text):
     node = build.node("Einsum", [x, x], "y", equation=text)
     model = build.model([x], [node], {"y": [4, 4]})
     try:
-        check_source(compose(model).text())
-    except BackendError as error:
-        assert "Einsum" in str(error)
+        source = compose(model)
+    except BackendError:
+        return
+    check_source(source.text())
 
 
 @pytest.mark.parametrize("equation", ["....", "ab..,bc->ac", "a->b->c", "a;b", 'a"b', "a" * 2000])

@@ -49,9 +49,8 @@ class Case:
     note: str = ""
 
     def __str__(self) -> str:
-        extra = self.note or "-".join(
-            f"{k}{v}" for k, v in self.attributes.items() if not isinstance(v, onnx.TensorProto)
-        )
+        plain = (f"{k}{v}" for k, v in self.attributes.items() if not isinstance(v, onnx.TensorProto))
+        extra = self.note or "-".join(plain)
         return f"{self.op}-{extra}".rstrip("-").replace(" ", "")
 
 
@@ -60,17 +59,8 @@ def unary(*ops: str, x: np.ndarray = X, **more: object) -> list[Case]:
 
 
 def reductions() -> list[Case]:
-    plain = [
-        "ReduceMean",
-        "ReduceSum",
-        "ReduceMax",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceSumSquare",
-        "ReduceLogSumExp",
-    ]
+    names = "Mean Sum Max Min Prod L1 L2 SumSquare LogSumExp"
+    plain = [f"Reduce{name}" for name in names.split()]
     cases = [Case(op, [X], {1: ints(-1)}, note="last") for op in plain]
     cases += [Case(op, [X], {1: ints(0, 2)}, {"keepdims": 0}) for op in plain]
     cases += [Case(op, [X], note="all") for op in plain]
@@ -147,7 +137,12 @@ CASES = [
     Case("Gemm", [M], {1: M, 2: V[:3]}, {"transB": 1}),
     Case("Gemm", [M], {1: M, 2: V}, {"transA": 1, "alpha": 0.5, "beta": 2.0}),
     Case("Einsum", [X, Y], attributes={"equation": "b i k, b j k -> b i j"}),
-    Case("Conv", [RNG.standard_normal((1, 3, 8)).astype(np.float32)], {1: RNG.standard_normal((4, 3, 3)).astype(np.float32)}, {"pads": [2, 0]}),
+    Case(
+        "Conv",
+        [RNG.standard_normal((1, 3, 8)).astype(np.float32)],
+        {1: RNG.standard_normal((4, 3, 3)).astype(np.float32)},
+        {"pads": [2, 0]},
+    ),
     Case(
         "Conv",
         [RNG.standard_normal((1, 4, 6, 6)).astype(np.float32)],
@@ -175,7 +170,13 @@ CASES = [
     Case("Expand", [X[:, :1], ints(2, 3, 4)], note="data"),
     *(Case("Concat", [X, Y], attributes={"axis": a}) for a in (0, -1)),
     Case("Split", [X], attributes={"axis": 2, "num_outputs": 2}, outputs=2),
-    Case("Split", [RNG.standard_normal((2, 5)).astype(np.float32)], attributes={"axis": 1, "num_outputs": 2}, outputs=2, note="odd"),
+    Case(
+        "Split",
+        [RNG.standard_normal((2, 5)).astype(np.float32)],
+        attributes={"axis": 1, "num_outputs": 2},
+        outputs=2,
+        note="odd",
+    ),
     Case("Split", [X], {1: ints(1, 3)}, {"axis": -1}, outputs=2),
     *(
         Case("Slice", [X], {1: ints(*s), 2: ints(*e), 3: ints(*a), 4: ints(*t)}, note=f"{s}{e}{a}{t}")
@@ -191,8 +192,16 @@ CASES = [
             ((100,), (-100,), (2,), (-3,)),
         )
     ),
-    *(Case("Gather", [X], {1: np.array(i)}, {"axis": a}, note=f"{i}{a}") for i in (0, -1, [1], [-1], [0, 1], [[0, 1], [-1, 0]]) for a in (0, 1, -1)),
-    *(Case("Gather", [X, np.array([[0, -1], [1, 1]], d)], attributes={"axis": a}, note=f"{np.dtype(d)}{a}") for d in (np.int64, np.int32) for a in (0, 1)),
+    *(
+        Case("Gather", [X], {1: np.array(i)}, {"axis": a}, note=f"{i}{a}")
+        for i in (0, -1, [1], [-1], [0, 1], [[0, 1], [-1, 0]])
+        for a in (0, 1, -1)
+    ),
+    *(
+        Case("Gather", [X, np.array([[0, -1], [1, 1]], d)], attributes={"axis": a}, note=f"{np.dtype(d)}{a}")
+        for d in (np.int64, np.int32)
+        for a in (0, 1)
+    ),
     Case("GatherElements", [X, RNG.integers(-3, 3, (2, 2, 4))], attributes={"axis": 1}),
     Case("GatherND", [X, np.array([[0, 1], [-1, 2]])]),
     Case("GatherND", [X, np.array([[0, 1], [-1, 2]])], attributes={"batch_dims": 1}),
@@ -205,7 +214,11 @@ CASES = [
     Case("Range", [np.float32(0), np.float32(2), np.float32(0.5)], note="data"),
     Case("ConstantOfShape", [ints(2, 3)]),
     Case("ConstantOfShape", [], {0: ints(2, 3)}, {"value": numpy_helper.from_array(np.array([2], np.int64))}),
-    *(Case("Trilu", [X], {} if k is None else {1: np.int64(k)}, {"upper": u}, note=f"{k}{u}") for k in (None, 1, -1) for u in (0, 1)),
+    *(
+        Case("Trilu", [X], {} if k is None else {1: np.int64(k)}, {"upper": u}, note=f"{k}{u}")
+        for k in (None, 1, -1)
+        for u in (0, 1)
+    ),
     Case("EyeLike", [M]),
     Case("EyeLike", [M], attributes={"k": 1, "dtype": 7}),
     *(
@@ -230,7 +243,7 @@ CASES = [
     Case("DequantizeLinear", [I.astype(np.int8)], {1: np.abs(X[:, :, ::2]) + 1}, {"axis": 2, "block_size": 2}),
     Case("QuantizeLinear", [X], {1: np.float32(0.05), 2: np.uint8(128)}),
     Case("QuantizeLinear", [X], {1: np.abs(V) + 1, 2: np.array([1, 2, 3, 4], np.int8)}, {"axis": 2}),
-]  # fmt: skip
+]
 
 
 def heads(batch: int, count: int, length: int, size: int) -> np.ndarray:
@@ -239,15 +252,55 @@ def heads(batch: int, count: int, length: int, size: int) -> np.ndarray:
 
 ATTENTION = [
     Case("Attention", [heads(2, 4, 5, 8), heads(2, 4, 6, 8), heads(2, 4, 6, 8)], opset=23, note="plain"),
-    Case("Attention", [heads(2, 4, 5, 8), heads(2, 2, 5, 8), heads(2, 2, 5, 8)], attributes={"is_causal": 1}, opset=23, note="grouped"),
-    Case("Attention", [heads(2, 2, 5, 8), heads(2, 2, 6, 8), heads(2, 2, 6, 8), RNG.random((5, 6)) > 0.3], attributes={"scale": 0.2}, opset=23, note="mask"),
-    Case("Attention", [heads(2, 2, 5, 8), heads(2, 2, 5, 8), heads(2, 2, 5, 8), heads(2, 1, 5, 5)], attributes={"is_causal": 1}, opset=23, note="bias"),
-    Case("Attention", [heads(1, 2, 5, 32)[0], heads(1, 2, 6, 16)[0], heads(1, 2, 6, 16)[0]], attributes={"q_num_heads": 4, "kv_num_heads": 2}, opset=23, note="flat"),
-    Case("Attention", [heads(2, 2, 3, 8), heads(2, 2, 3, 8), heads(2, 2, 3, 8), None, heads(2, 2, 4, 8), heads(2, 2, 4, 8)], opset=23, outputs=3, note="past"),
+    Case(
+        "Attention",
+        [heads(2, 4, 5, 8), heads(2, 2, 5, 8), heads(2, 2, 5, 8)],
+        attributes={"is_causal": 1},
+        opset=23,
+        note="grouped",
+    ),
+    Case(
+        "Attention",
+        [heads(2, 2, 5, 8), heads(2, 2, 6, 8), heads(2, 2, 6, 8), RNG.random((5, 6)) > 0.3],
+        attributes={"scale": 0.2},
+        opset=23,
+        note="mask",
+    ),
+    Case(
+        "Attention",
+        [heads(2, 2, 5, 8), heads(2, 2, 5, 8), heads(2, 2, 5, 8), heads(2, 1, 5, 5)],
+        attributes={"is_causal": 1},
+        opset=23,
+        note="bias",
+    ),
+    Case(
+        "Attention",
+        [heads(1, 2, 5, 32)[0], heads(1, 2, 6, 16)[0], heads(1, 2, 6, 16)[0]],
+        attributes={"q_num_heads": 4, "kv_num_heads": 2},
+        opset=23,
+        note="flat",
+    ),
+    Case(
+        "Attention",
+        [heads(2, 2, 3, 8), heads(2, 2, 3, 8), heads(2, 2, 3, 8), None, heads(2, 2, 4, 8), heads(2, 2, 4, 8)],
+        opset=23,
+        outputs=3,
+        note="past",
+    ),
     Case("RotaryEmbedding", [heads(2, 4, 5, 8), heads(1, 2, 5, 4)[0], heads(1, 2, 5, 4)[0]], opset=23),
-    Case("RotaryEmbedding", [heads(2, 4, 5, 8), heads(1, 2, 5, 4)[0], heads(1, 2, 5, 4)[0]], attributes={"interleaved": 1}, opset=23),
-    Case("RotaryEmbedding", [heads(1, 2, 5, 32)[0], heads(1, 1, 9, 2)[0, 0], heads(1, 1, 9, 2)[0, 0], RNG.integers(0, 9, (2, 5))], attributes={"num_heads": 4, "rotary_embedding_dim": 4}, opset=23),
-]  # fmt: skip
+    Case(
+        "RotaryEmbedding",
+        [heads(2, 4, 5, 8), heads(1, 2, 5, 4)[0], heads(1, 2, 5, 4)[0]],
+        attributes={"interleaved": 1},
+        opset=23,
+    ),
+    Case(
+        "RotaryEmbedding",
+        [heads(1, 2, 5, 32)[0], heads(1, 1, 9, 2)[0, 0], heads(1, 1, 9, 2)[0, 0], RNG.integers(0, 9, (2, 5))],
+        attributes={"num_heads": 4, "rotary_embedding_dim": 4},
+        opset=23,
+    ),
+]
 
 
 def build(case: Case, sized: bool) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
