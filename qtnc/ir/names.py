@@ -93,7 +93,7 @@ def _name_scopes(node: ir.Node) -> list[str]:
         return []
     try:
         scopes = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return []  # metadata is a hint: a damaged one leaves the other sources of names
     if not isinstance(scopes, list):
         return []
