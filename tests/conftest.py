@@ -1,0 +1,123 @@
+"""What several folders of tests use: weights and covariances, models to try things on, the command line."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+MODELS = Path(__file__).parent / "models"
+
+SPEC = """qtn 1
+bind batch = 4
+optimize memory
+select up = MatMul where name ~ "up"
+rewrite up -> lowrank(rank: 3)
+emit torch
+emit onnx
+"""
+
+
+def load(name: str) -> ModuleType:
+    """Import one of tests/models by its path."""
+    found = importlib.util.spec_from_file_location(f"models_{name}", MODELS / f"{name}.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[f"models_{name}"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def toys() -> ModuleType:
+    """Builders of models of a few nodes."""
+    return load("toys")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a model and a spec."""
+
+    folder: Path
+    model: Path
+    spec: Path
+    out: Path
+
+
+@pytest.fixture
+def place(tmp_path: Path, toys: ModuleType) -> Place:
+    """A folder with a small model, and a spec that rewrites one layer and emits both backends."""
+    spec = tmp_path / "spec.qtn"
+    spec.write_text(SPEC)
+    return Place(tmp_path, toys.write(toys.mlp(), tmp_path / "model.onnx"), spec, tmp_path / "out")
+
+
+@dataclass(frozen=True)
+class Done:
+    """One command that ran."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def qtnc(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Run one command in this process."""
+    from qtnc.cli import main
+
+    def run(*arguments: Any) -> Done:
+        capsys.readouterr()
+        code = main([str(a) for a in arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Done(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_weight() -> Callable[[str, int, int, int], Matrix]:
+    """A weight (M, N): ``dense``, ``thin`` (rank 2 at most), ``sparse`` (zero rows and columns) or ``zero``."""
+
+    def make(kind: str, rows: int, columns: int, seed: int) -> Matrix:
+        rng = np.random.default_rng(seed)
+        if kind == "thin":
+            return np.asarray(rng.standard_normal((rows, 2)) @ rng.standard_normal((2, columns)))
+        weight = rng.standard_normal((rows, columns))
+        if kind == "sparse":
+            weight[rng.random(rows) < 0.5] = 0.0
+            weight[:, rng.random(columns) < 0.5] = 0.0
+        if kind == "zero":
+            weight[:] = 0.0
+        return weight
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_covariance() -> Callable[[str, int, int], Matrix | None]:
+    """A covariance (M, M): ``none``, ``full``, ``singular`` (few samples), ``steep`` (scales 1e-3 to 1e3), ``zero``."""
+
+    def make(kind: str, size: int, seed: int) -> Matrix | None:
+        rng = np.random.default_rng(seed + 1)
+        if kind == "none":
+            return None
+        if kind == "zero":
+            return np.zeros((size, size))
+        samples = max(1, size // 3) if kind == "singular" else 4 * size
+        x = rng.standard_normal((samples, size))
+        if kind == "steep":
+            x *= 10.0 ** rng.uniform(-3.0, 3.0, size)
+        return np.asarray(x.T @ x / samples)
+
+    return make
