@@ -10,8 +10,9 @@ from qtnc.backends.onnx import emit_onnx
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
 from qtnc.importers.onnx import read_model
+from qtnc.importers.tensors import external_files
 from qtnc.output.manifest import checks_of, write_manifest
-from qtnc.output.staging import check_free, staged
+from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.passes.canonicalize import Canonicalize
 from qtnc.passes.choose_contraction_order import ChooseContractionOrder
 from qtnc.passes.fold_constants import FoldConstants
@@ -76,6 +77,7 @@ def compile_model(model_path: Path, spec_path: Path, out: Path, *, force: bool =
     """
     check_free(out, force=force)
     model, spec, data = read(model_path, spec_path)
+    check_apart(out, (model_path, spec_path, *external_files(model_path), *(d.path for d in spec.data.values())))
     checks = checks_of(spec, out)
     inputs = feeds_of(checks, out, model, spec.binds)
     planned = make_plan(model, spec, data, model_path.name)

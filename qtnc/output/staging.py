@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,6 +62,14 @@ def check_free(out: Path, *, force: bool) -> None:
         raise OutputError(
             Diagnostic("the folder is not empty", place=str(out), help="choose another -o, or add --force")
         )
+
+
+def check_apart(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a folder that holds what the compile is made from: replacing the folder would delete it."""
+    folder = Path(os.path.abspath(out)).resolve()
+    inside = [path for path in inputs if path.resolve().is_relative_to(folder)]
+    if inside:
+        raise OutputError(*(Diagnostic("lies in the folder to be replaced", place=str(path)) for path in inside))
 
 
 @contextmanager
