@@ -22,7 +22,8 @@ from qtnc.tensor.sites import Sites, features
 DIRECT_LIMIT = 1500
 """Largest normal matrix that is built and factorised."""
 
-CG_STEPS = 40
+CG_STEPS = 12
+"""Steps of one solve; sweeps come back to every core, so a solve need not be finished."""
 
 
 def polish(weight: Matrix, cores: Cores, covariance: Matrix | None, sweeps: int = 6) -> Cores:
