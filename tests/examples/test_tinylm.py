@@ -35,7 +35,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.C
             "sys.argv = sys.argv[1:]\n"
             "runpy.run_path(sys.argv[0], run_name='__main__')\n"
             "assert 'qtnc' not in sys.modules\n"
-            "try:\n    import qtnc\nexcept ModuleNotFoundError:\n    pass\nelse:\n    raise SystemExit('qtnc is here')\n"
+            "import importlib.util\n"
+            "assert importlib.util.find_spec('qtnc') is None\n"
         )
         return subprocess.run([sys.executable, "-I", "-S", "-c", code, *arguments], capture_output=True, text=True)
 

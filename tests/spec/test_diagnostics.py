@@ -128,4 +128,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(SpecError) as caught:
             read_spec(path, {}, ())
-        assert str(caught.value) == f"{path}: error: {message}"
+        shown = str(path).replace("\0", r"\x00")  # a terminal gets no control characters
+        assert str(caught.value) == f"{shown}: error: {message}"
