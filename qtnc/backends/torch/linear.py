@@ -8,7 +8,7 @@ from typing import Final
 
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
 from qtnc.backends.torch.facts import plain_equation
-from qtnc.backends.torch.names import comment
+from qtnc.backends.torch.names import comment, leaf
 from qtnc.backends.torch.node_view import Call
 from qtnc.ir.dialect import network_of, path_of
 from qtnc.tensor.network import TensorNetwork, X
@@ -100,7 +100,9 @@ def network(node: Call) -> Expr:
     for k, step in enumerate(todo):
         made = call("torch.einsum", quoted(_spell(node, step)), alive.pop(step.left), alive.pop(step.right))
         last = k == len(todo) - 1
-        alive[len(net.inputs) + k] = made if last else node.bind(made, f"{node.node.op_type}_{k}".lower())
+        alive[len(net.inputs) + k] = (
+            made if last else node.bind(made, f"{leaf(node.path) or node.node.op_type}_{k}".lower())
+        )
     (y,) = alive.values()
     return _fold(y, net)
 

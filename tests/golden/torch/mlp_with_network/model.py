@@ -55,8 +55,8 @@ class Model(nn.Module):
 
         # mlp
         # Mpo layers.1.mlp.up: 2x4 -> 3x4, 2 cores with bonds 2, 44 parameters
-        mpo_0 = torch.einsum("...ab,acd->...bcd", norm.unflatten(-1, (2, 4)), self.layers_1_mlp_up_core_0)
-        up = torch.einsum("...abc,cad->...bd", mpo_0, self.layers_1_mlp_up_core_1).flatten(-2)
+        up_0 = torch.einsum("...ab,acd->...bcd", norm.unflatten(-1, (2, 4)), self.layers_1_mlp_up_core_0)
+        up = torch.einsum("...abc,cad->...bd", up_0, self.layers_1_mlp_up_core_1).flatten(-2)
         mlp = F.gelu(up) @ self.layers_1_mlp_down_weight
         layers = layers_0 + mlp
         return layers
