@@ -24,11 +24,11 @@ MODEL = HERE / "tinylm.onnx"
 SPEC = HERE / "classical.qtn"
 PROMPT = "The function returns"
 
-BASELINE = """qtn 1
+BASELINE = r"""qtn 1
 bind batch = 1, seq = 128
 data calib = npz("{folder}/calib.npz")
 optimize memory
-select inner = MatMul where name ~ "layers.*"
+select inner = MatMul where name ~ re"layers\.[1-5]\."
 rewrite inner -> {rule}
 emit onnx
 """
@@ -38,7 +38,7 @@ BASELINES = {
     "data-weighted low rank": "lowrank(bytes: {share:.4f}%) on calib",
     "plain MPO, 2 sites": "mpo(sites: 2, bytes: {share:.4f}%)",
     "data-weighted MPO, 2 sites": "mpo(sites: 2, bytes: {share:.4f}%) on calib",
-    "data-weighted MPO, 3 sites": "mpo(sites: 3, bytes: {share:.4f}%) on calib",
+    "low rank, 35% error a layer": "lowrank(error: 35%) on calib",
 }
 
 
@@ -52,7 +52,10 @@ class Entry:
 
 
 def compile_baselines(ours: Compiled, folder: Path) -> list[Entry]:
-    """Compile every baseline at the share of bytes that ours needs on the layers it rewrote."""
+    """Compile every baseline at the share of bytes that ours needs on the layers it rewrote.
+
+    The one that asks for an error instead finds its own bytes, near ours: it shows what spreading them by error buys.
+    """
     claimed = ours.plan.layers
     share = 100 * sum(x.bytes for x in claimed) / sum(x.original_bytes for x in claimed)
     found = []

@@ -38,7 +38,8 @@ def covariances(model: ir.Model, layers: Iterable[Layer], data: DataSet) -> Mapp
             raise DataError(f"data `{data.name}` does not run through the model: {str(error)[:300]}") from error
         for name, value in zip(sums, values, strict=True):
             x = np.asarray(value, np.float64).reshape(-1, len(sums[name]))
-            sums[name] += x.T @ x
+            with np.errstate(over="ignore", invalid="ignore"):  # said below, by the layer's name
+                sums[name] += x.T @ x
             rows[name] += len(x)
     for name, total in sums.items():
         if not np.isfinite(total).all():

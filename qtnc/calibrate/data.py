@@ -1,6 +1,5 @@
 """Data that a spec names: arrays by graph input, rows in batches."""
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,14 @@ Feed = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Arrays named after graph inputs; the first axis of each counts samples."""
+    """Arrays named after graph inputs; the first axis of each counts samples.
+
+    ``step`` is the number of samples that the model takes at a time, None where it takes any.
+    """
 
     name: str
     arrays: Mapping[str, NDArray[np.generic]]
+    step: int | None = None
 
     @property
     def samples(self) -> int:
@@ -28,9 +31,10 @@ class DataSet:
         return min((len(a) for a in self.arrays.values()), default=0)
 
     def batches(self, size: int) -> Iterator[Feed]:
-        """Feeds of at most ``size`` samples, in order."""
-        for start in range(0, self.samples, size):
-            yield {name: array[start : start + size] for name, array in self.arrays.items()}
+        """Feeds of at most ``size`` samples, in order; of just ``step`` where the model takes no other number."""
+        count = self.step or size
+        for start in range(0, self.samples, count):
+            yield {name: array[start : start + count] for name, array in self.arrays.items()}
 
 
 def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Span | None = None) -> DataSet:
@@ -39,8 +43,8 @@ def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Spa
     Raises
     ------
     DataError
-        If the file is missing or damaged, an input has no array, or an array does not fit the input's type, rank or
-        fixed sizes. ``span`` is the place in the spec that the message shows.
+        If the file is missing or damaged, an input has no array, an array does not fit the input's type, rank or
+        fixed sizes, or the samples do not fill the model's fixed batch. ``span`` is the place that the message shows.
     """
 
     def wrong(message: str, way_out: str | None = None) -> DataError:
@@ -50,24 +54,38 @@ def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Spa
         raise wrong(f"data `{name}`: no file {path}", "write it with numpy.savez(path, <graph input>=array)")
     arrays: Feed = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for value in model.graph.inputs:
                 key = str(value.name)
                 if key not in archive.files:
                     near = did_you_mean(key, archive.files) or f"it has {', '.join(archive.files) or 'no arrays'}"
                     raise wrong(f"data `{name}`: no array for the graph input `{key}`", near)
-                arrays[key] = archive[key][:take]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise wrong(f"data `{name}`: {path} is not an .npz file of plain arrays: {error}") from error
+                arrays[key] = np.asarray(archive[key])
+    except DataError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
+        reason = str(error) or type(error).__name__
+        raise wrong(f"data `{name}`: {path} is not an .npz file of plain arrays: {reason}") from error
     for value in model.graph.inputs:
         if fault := _misfit(value, arrays[str(value.name)]):
             raise wrong(f"data `{name}`: array `{value.name}` {fault}")
+    arrays = {key: array[:take] for key, array in arrays.items()}
     lengths = {len(a) for a in arrays.values()}
     if len(lengths) > 1 or lengths == {0}:
         raise wrong(
             f"data `{name}`: arrays hold {', '.join(map(str, sorted(lengths)))} samples; they must agree and be > 0"
         )
-    return DataSet(name, arrays)
+    data, step = DataSet(name, arrays), _batch(model)
+    if step and data.samples % step:
+        message = f"data `{name}`: {data.samples} samples, of which the model takes {step} at a time"
+        raise wrong(message, f"use a multiple of {step}, or export the model with a dynamic batch")
+    return DataSet(name, arrays, step)
+
+
+def _batch(model: ir.Model) -> int | None:
+    """Samples that the model takes at a time, where its first axes say so."""
+    axes = (value.shape[0] for value in model.graph.inputs if value.shape is not None and len(value.shape))
+    return next((axis for axis in axes if isinstance(axis, int)), None)
 
 
 def _misfit(value: ir.Value, array: NDArray[np.generic]) -> str | None:

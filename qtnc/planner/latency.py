@@ -14,7 +14,7 @@ from qtnc.planner.plan import Latency
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.order import Path
 
-BUDGET_SECONDS = 0.1
+BUDGET_SECONDS = 0.05
 """Time given to one comparison."""
 
 

@@ -150,7 +150,10 @@ def _environments(cores: list[Core], k: int) -> tuple[Core, Core]:
 
 
 def _cholesky_solve(normal: Matrix, columns: Matrix) -> Matrix:
-    """Solve a positive semidefinite system; a relative ridge of 1e-12 stands in where it is singular."""
-    ridge = 1e-12 * float(np.trace(normal)) / len(normal)
-    factor = scipy.linalg.cho_factor(normal + ridge * np.eye(len(normal)), lower=True)
-    return np.asarray(scipy.linalg.cho_solve(factor, columns))
+    """Solve a positive semidefinite system; a relative ridge of 1e-12 stands in where it is singular.
+
+    The normal matrix is overwritten: symmetric, its transpose is what LAPACK takes without a copy.
+    """
+    normal.flat[:: len(normal) + 1] += 1e-12 * float(np.trace(normal)) / len(normal)
+    factor = scipy.linalg.cho_factor(normal.T, lower=True, overwrite_a=True, check_finite=False)
+    return np.asarray(scipy.linalg.cho_solve(factor, columns, check_finite=False))

@@ -8,67 +8,12 @@ from typing import Any
 
 import pytest
 
-SWEEP = '''
-import hashlib, json, os, signal, sys, time
-from pathlib import Path
-from qtnc.cli import main
-import qtnc.compiler, torch
-
-model, spec, out, kills, force = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
-command = ["compile", str(model), str(spec), "-o", str(out), *([force] if force else [])]
-
-
-def start():
-    """Compile in a fork, which has everything imported already."""
-    process = os.fork()
-    if not process:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os._exit(main(command))
-    return process
-
-
-def check(folder):
-    """Whether a folder is whole: every file that its manifest names is there and is what it was."""
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    reports = {"manifest.json", "plan.json", "report.json", "report.html"}
-    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == set(files) | reports
-    assert all(hashlib.sha256((folder / f).read_bytes()).hexdigest() == h for f, h in files.items())
-
-
-begin = time.perf_counter()
-assert os.waitpid(start(), 0)[1] == 0
-whole = time.perf_counter() - begin
-check(out)
-states = {"absent": 0, "whole": 0, "left": 0}
-for k in range(kills):
-    old = force and os.stat(out).st_ino
-    if not force:
-        import shutil
-        shutil.rmtree(out, ignore_errors=True)
-    process = start()
-    time.sleep(whole * (k + 0.5) / kills)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    states["left"] += len([n for n in os.listdir(out.parent) if n.startswith(".out.")]) > 0
-    if out.exists():
-        check(out)
-        states["whole"] += 1
-    else:
-        assert not force
-        states["absent"] += 1
-if not force:
-    import shutil
-    shutil.rmtree(out, ignore_errors=True)
-assert os.waitpid(start(), 0)[1] == 0
-check(out)
-assert sorted(os.listdir(out.parent)) == sorted([model.name, spec.name, out.name]), os.listdir(out.parent)
-print(json.dumps(states))
-'''
+SWEEP = Path(__file__).with_name("killing.py")
 
 
 def sweep(place: Any, kills: int, force: str) -> dict[str, int]:
     arguments = [place.model, place.spec, place.out, str(kills), force]
-    done = subprocess.run([sys.executable, "-c", SWEEP, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, SWEEP, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, int] = json.loads(done.stdout)
     return found

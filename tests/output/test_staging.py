@@ -31,6 +31,12 @@ def write(out: Path, text: str, *, force: bool = False) -> None:
         fill(folder, text)
 
 
+def fail(error: BaseException, out: Path, *, force: bool) -> None:
+    with staged(out, force=force) as folder:
+        fill(folder, "new")
+        raise error
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "home" / "out"
@@ -82,17 +88,12 @@ def test_force_keeps_the_old_until_the_new_is_whole(out: Path) -> None:
 @pytest.mark.usefixtures("swap")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
 def test_a_failure_leaves_what_was(error: type[BaseException], out: Path) -> None:
-    def fail(force: bool) -> None:
-        with staged(out, force=force) as folder:
-            fill(folder, "new")
-            raise error
-
     with pytest.raises(error):
-        fail(force=False)
+        fail(error(), out, force=False)
     assert os.listdir(out.parent) == []
     write(out, "old")
     with pytest.raises(error):
-        fail(force=True)
+        fail(error(), out, force=True)
     assert content(out) == {"old"}
     assert os.listdir(out.parent) == ["out"]
 
@@ -113,10 +114,10 @@ def test_what_is_no_folder_is_refused(kind: str, out: Path) -> None:
             write(out, "new", force=force)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "file/out"])
+@pytest.mark.parametrize("name", ["x" * 300, "file/out"])
 def test_paths_that_cannot_be(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises((OutputError, ValueError), match="cannot be written|null byte"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / name, "new")
 
 
@@ -132,9 +133,8 @@ def test_an_unwritable_parent(out: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("swap")
 def test_a_full_disk(out: Path) -> None:
     write(out, "old")
-    with pytest.raises(OutputError, match="No space left on device"), staged(out, force=True) as folder:
-        fill(folder, "new")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match="No space left on device"):
+        fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), out, force=True)
     assert content(out) == {"old"}
     assert os.listdir(out.parent) == ["out"]
 
