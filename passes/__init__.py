@@ -12,6 +12,7 @@ PASSES: Final[Mapping[str, str]] = MappingProxyType(
         "canonicalize": "qtnc.passes.canonicalize:Canonicalize",
         "fold-constants": "qtnc.passes.fold_constants:FoldConstants",
         "matmul-to-lowrank": "qtnc.passes.matmul_to_lowrank:MatmulToLowrank",
+        "matmul-to-circuit": "qtnc.passes.matmul_to_circuit:MatmulToCircuit",
         "matmul-to-mpo": "qtnc.passes.matmul_to_mpo:MatmulToMpo",
         "choose-contraction-order": "qtnc.passes.choose_contraction_order:ChooseContractionOrder",
         "lower-to-onnx": "qtnc.passes.lower_to_onnx:LowerToOnnx",

@@ -1,4 +1,4 @@
-"""Write every tensor network out as standard ONNX operators."""
+"""Write every tensor network and circuit out as standard ONNX operators."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,9 +6,8 @@ from typing import ClassVar
 import onnx_ir as ir
 from onnx_ir import convenience
 
-from qtnc.ir.dialect import DOMAIN, is_qtn, leading_axes, network_of, path_of
-from qtnc.ir.lowering import NetworkLowering
-from qtnc.ir.names import FreeNames
+from qtnc.ir.dialect import DOMAIN, is_qtn, lowering_of
+from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.pipeline import PassResult
 
 
@@ -31,13 +30,15 @@ class LowerToOnnx:
 
 
 def _inline(model: ir.Model, node: ir.Node, names: FreeNames) -> None:
-    lowering = NetworkLowering(network_of(node), path_of(node), leading_axes(node), prefix=f"{node.overload}/")
+    lowering = lowering_of(node, prefix=f"{node.overload}/")
     x, *cores = (value for value in node.inputs if value is not None)
     y = lowering.build(x, cores)
     for value in (*lowering.constants, *(made.outputs[0] for made in lowering.nodes)):
         value.name = names.take(value.name or "")
     for constant in lowering.constants:
         model.graph.register_initializer(constant)
+    scopes = node.metadata_props.get(NAME_SCOPES)
     for made in lowering.nodes:
-        made.metadata_props.update(node.metadata_props)
+        if scopes is not None:  # the rest tells of the one node that was, and would be repeated in each
+            made.metadata_props[NAME_SCOPES] = scopes
     convenience.replace_nodes_and_values(model.graph, node, [node], lowering.nodes, node.outputs, [y])

@@ -21,9 +21,7 @@ BUG = "this is a bug in qtnc; please report it with the model and the spec"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names hold what the terminal may not be able to print
+    _streams()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -57,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{message}\n{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
         return InternalError.exit_code
     return code
+
+
+def _streams() -> None:
+    """Have all three streams, and print any name on them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed before we began; the next file to be opened would take its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names hold what the terminal may not be able to print
 
 
 def _forget_stdout() -> None:
@@ -93,12 +101,29 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--model", type=Path, help="the original model, if it moved")
     _format(verify)
     verify.set_defaults(run=_verify)
+
+    run = commands.add_parser("run", help="run the circuit layers of a compiled folder by sampling, in a simulator")
+    run.add_argument("out", type=Path, metavar="OUT")
+    run.add_argument(
+        "--input", type=Path, required=True, metavar="FILE", help="an .npz file: rows `x`, or model inputs"
+    )
+    run.add_argument("--shots", type=int, required=True, metavar="N", help="shots of a row, half for each circuit")
+    run.add_argument("--layer", metavar="NAME", help="run this layer only")
+    run.add_argument("--rows", type=int, default=8, metavar="N", help="rows to run (default 8)")
+    run.add_argument(
+        "--noise", type=float, default=0.0, metavar="P", help="depolarising probability of a CX (default 0)"
+    )
+    run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the sampling (default 0)")
+    run.add_argument("--model", type=Path, help="the original model, if it moved")
+    _format(run)
+    run.set_defaults(run=_run)
     return parser
 
 
 def _inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
+    parser.add_argument("--stage", metavar="NAME", help="the stage of the spec to take; the last one by default")
 
 
 def _format(parser: argparse.ArgumentParser) -> None:
@@ -134,7 +159,7 @@ def _plan(options: argparse.Namespace) -> int:
     from qtnc.compiler import plan
     from qtnc.report.text import plan_table
 
-    planned = plan(options.model, options.spec)
+    planned = plan(options.model, options.spec, options.stage)
     print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
     return 0
 
@@ -144,11 +169,11 @@ def _compile(options: argparse.Namespace) -> int:
     from qtnc.errors import VerifyError
     from qtnc.report.text import plan_table
 
-    compiled = compile_model(options.model, options.spec, options.output, force=options.force)
+    compiled = compile_model(options.model, options.spec, options.output, stage=options.stage, force=options.force)
     print(plan_table(compiled.plan))
     for verdict in compiled.verdicts:
         print("\n".join(verdict.lines()), file=sys.stderr)
-    print(f"wrote {options.output}", file=sys.stderr)
+    print(f"wrote {visible(str(options.output))}", file=sys.stderr)
     if not compiled.holds:
         print("error: verification failed; the folder is there to be looked at", file=sys.stderr)
     return 0 if compiled.holds else VerifyError.exit_code
@@ -165,6 +190,24 @@ def _verify(options: argparse.Namespace) -> int:
         for verdict in verdicts:
             print("\n".join(verdict.lines()))
     return 0 if all(verdict.holds for verdict in verdicts) else VerifyError.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from qtnc.compiler import run_circuits
+    from qtnc.run.report import run_json, run_table
+
+    runs = run_circuits(
+        options.out,
+        options.input,
+        options.model,
+        shots=options.shots,
+        layer=options.layer,
+        rows=options.rows,
+        seed=options.seed,
+        noise=options.noise,
+    )
+    print(json.dumps(run_json(runs), indent=2) if options.format == "json" else run_table(runs))
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 MODELS = Path(__file__).parent / "models"
+GOLDEN = Path(__file__).parent / "golden"
 
 SPEC = """qtn 1
 bind batch = 4
@@ -26,21 +27,79 @@ emit onnx
 """
 
 
-def load(name: str) -> ModuleType:
-    """Import one of tests/models by its path."""
-    found = importlib.util.spec_from_file_location(f"models_{name}", MODELS / f"{name}.py")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite goldens with what is emitted now")
+
+
+def load_source(path: Path, name: str) -> ModuleType:
+    """Import a file by its path."""
+    found = importlib.util.spec_from_file_location(name, path)
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
-    sys.modules[f"models_{name}"] = module
+    sys.modules[name] = module
     found.loader.exec_module(module)
     return module
+
+
+def load(name: str) -> ModuleType:
+    """Import one of tests/models."""
+    return load_source(MODELS / f"{name}.py", f"models_{name}")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare text with a golden file; ``--update-golden`` rewrites it, a missing one fails."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden {path}: make it with --update-golden and read it"
+        assert text == path.read_text(), f"{path} differs: --update-golden rewrites it"
+
+    return compare
 
 
 @pytest.fixture(scope="session")
 def toys() -> ModuleType:
     """Builders of models of a few nodes."""
     return load("toys")
+
+
+@pytest.fixture(scope="session")
+def compiled() -> ModuleType:
+    """Compiled folders: how they are made, what they store and what they compute."""
+    return load("compiled")
+
+
+@pytest.fixture(scope="session")
+def export_model() -> Callable[..., Path]:
+    """Export a torch module to a file."""
+    export: Callable[..., Path] = load("export").export
+    return export
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory, export_model: Callable[..., Path]) -> Callable[[str, str], Any]:
+    """``llama``, ``gpt2`` or ``bert`` by the exporter ``dynamo`` or ``legacy``, exported once a session."""
+    write = load("families").write
+    done: dict[tuple[str, str], Any] = {}
+
+    def get(name: str, exporter: str) -> Any:
+        if (name, exporter) not in done:
+            path = tmp_path_factory.mktemp(f"{name}_{exporter}") / f"{name}.onnx"
+            done[name, exporter] = write(name, load(name), export_model, exporter, path)
+        return done[name, exporter]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def load_emitted() -> Callable[[Path], Any]:
+    """Load the torch module emitted into a folder."""
+    return lambda folder: load_source(folder / "model.py", f"emitted_{folder.name}").load()
 
 
 @dataclass(frozen=True)

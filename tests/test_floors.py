@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"qtnc.source"},
     {"qtnc.errors"},
-    {"qtnc.tensor", "qtnc.grammar"},
+    {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
     {"qtnc.ir"},
     {"qtnc.structures", "qtnc.pipeline"},
     {"qtnc.rewrite"},
@@ -20,6 +20,7 @@ FLOORS = [
     {"qtnc.planner"},
     {"qtnc.verify"},
     {"qtnc.report"},
+    {"qtnc.run"},
     {"qtnc.compiler"},
     {"qtnc.cli"},
     {"qtnc.__main__"},

@@ -12,9 +12,9 @@ from pathlib import Path
 TINYLM = Path(__file__).resolve().parent.parent / "tinylm"
 sys.path.insert(0, str(TINYLM))  # for tokens.py and evaluate.py, which need numpy at most
 
-import numpy as np  # noqa: E402
-from evaluate import generate  # noqa: E402
-from tokens import load_pieces  # noqa: E402
+import numpy as np
+from evaluate import generate
+from tokens import load_pieces
 
 Logits = Callable[[np.ndarray], np.ndarray]
 

@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir import external_data
-from onnx_ir.passes.common import ShapeInferencePass
+from onnx_ir.passes.common import RemoveInitializersFromInputsPass, ShapeInferencePass
 
 from qtnc.errors import Diagnostic, ImportModelError, printable, visible
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
@@ -48,6 +48,7 @@ def read_model(path: Path) -> ir.Model:
     for graph in model.graphs():
         external_data.set_base_dir(graph, path.parent)  # mapped, not read
     _drop_stack_traces(model)
+    RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
     return _infer_shapes(model)
 

@@ -40,7 +40,7 @@ def external_files(path: Path) -> tuple[Path, ...]:
     """Files beside a model that hold its weights; checked to be inside its folder when the model was read."""
     proto = onnx.load_model(str(path), load_external_data=False)
     locations = (_entries(tensor).get("location", "") for tensor in all_tensors(proto) if is_external(tensor))
-    return tuple(path.parent / name for name in sorted(set(locations)))
+    return tuple(sorted({path.parent / name for name in locations}))
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:

@@ -1,4 +1,4 @@
-"""The ``qtn`` dialect: nodes that stand for tensor networks, each with an ONNX function as its meaning."""
+"""The ``qtn`` dialect: nodes for tensor networks and circuits, each with an ONNX function as its meaning."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,13 +6,23 @@ from typing import Final
 import onnx_ir as ir
 
 from qtnc.errors import InternalError
+from qtnc.ir.circuit_lowering import CircuitLowering
 from qtnc.ir.lowering import NetworkLowering
+from qtnc.quantum.circuit import Circuit
+from qtnc.quantum.schedule import Blocks, check_blocks
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.order import Path
 
+Product = TensorNetwork | Circuit
+"""What one node computes: a linear map of features, given by its stored arrays."""
+
+Order = tuple[tuple[int, ...], ...]
+"""In which order: the path of a network, or the blocks of a circuit."""
+
 DOMAIN: Final = "qtn"
 VERSION: Final = 1
-ATTRIBUTES: Final = ("equation", "mode_sizes", "features", "path")
+CIRCUIT: Final = "Circuit"
+"""Op type of circuits."""
 
 
 def is_qtn(node: ir.Node) -> bool:
@@ -20,14 +30,39 @@ def is_qtn(node: ir.Node) -> bool:
     return node.domain == DOMAIN
 
 
-def network_attributes(network: TensorNetwork, path: Path) -> dict[str, str | list[int]]:
-    """Attributes of a node that computes ``network`` along ``path``."""
-    return {
-        "equation": network.equation,
-        "mode_sizes": list(network.mode_sizes),
-        "features": list(network.features),
-        "path": [operand for pair in path for operand in pair],
-    }
+def attributes_of(product: Product, order: Order) -> dict[str, ir.Attr]:
+    """Attributes of a node that computes a network along a path, or a circuit by blocks."""
+    if isinstance(product, Circuit):
+        held = sorted((number, place) for place, block in enumerate(order) for number in block)
+        found = [
+            ir.AttrInt64("qubits", product.qubits),
+            ir.AttrInt64s("pairs", [qubit for pair in product.pairs for qubit in pair]),
+            ir.AttrInt64s("features", product.features),
+            ir.AttrInt64s("blocks", [place for _, place in held]),
+        ]
+    else:
+        found = [
+            ir.AttrString("equation", product.equation),
+            ir.AttrInt64s("mode_sizes", product.mode_sizes),
+            ir.AttrInt64s("features", product.features),
+            ir.AttrInt64s("path", [operand for pair in order for operand in pair]),
+        ]
+    return {attribute.name: attribute for attribute in found}
+
+
+def is_circuit(node: ir.Node) -> bool:
+    """Whether the node of the dialect is a circuit; all others are tensor networks."""
+    return node.op_type == CIRCUIT
+
+
+def product_of(node: ir.Node) -> Product:
+    """What a ``qtn`` node computes."""
+    return circuit_of(node) if is_circuit(node) else network_of(node)
+
+
+def order_of(node: ir.Node) -> Order:
+    """Read the path of a network, or the blocks of a circuit."""
+    return blocks_of(node) if is_circuit(node) else path_of(node)
 
 
 def network_of(node: ir.Node) -> TensorNetwork:
@@ -43,6 +78,24 @@ def path_of(node: ir.Node) -> Path:
     return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
+def circuit_of(node: ir.Node) -> Circuit:
+    """Read the circuit of a ``qtn`` node: input 0 is x, input 1 the angles."""
+    flat = _attribute(node, "pairs").as_ints()
+    rows, columns = _attribute(node, "features").as_ints()
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return Circuit(_attribute(node, "qubits").as_int(), pairs, (rows, columns))
+
+
+def blocks_of(node: ir.Node) -> Blocks:
+    """Read the blocks in which the gates of a circuit are fused."""
+    places = _attribute(node, "blocks").as_ints()
+    blocks = tuple(
+        tuple(number for number, place in enumerate(places) if place == wanted) for wanted in sorted(set(places))
+    )
+    check_blocks(circuit_of(node), blocks)
+    return blocks
+
+
 def _attribute(node: ir.Node, name: str) -> ir.Attr:
     try:
         return node.attributes[name]
@@ -50,38 +103,51 @@ def _attribute(node: ir.Node, name: str) -> ir.Attr:
         raise InternalError(f"qtn node {node.name!r} has no attribute {name!r}") from None
 
 
-def network_call(
+def product_call(
     model: ir.Model,
     op_type: str,
     name: str,
     x: ir.Value,
-    cores: Sequence[ir.Value],
-    network: TensorNetwork,
-    path: Path,
+    weights: Sequence[ir.Value],
+    product: Product,
+    order: Order,
 ) -> ir.Node:
-    """Make a node that computes ``x . N(cores)`` and give the model the function that is its meaning.
+    """Make a node that computes ``x . N(weights)`` and give the model the function that is its meaning.
 
     Parameters
     ----------
-    name : canonical layer name; the function's overload.
+    name : canonical layer name, with a role behind it where a layer has several nodes; the function's overload.
     x : (..., M), its rank known.
+    weights : cores of a network, or the angles of a circuit.
     """
-    attributes = network_attributes(network, path)
-    node = ir.node(op_type, [x, *cores], attributes, domain=DOMAIN, overload=name)
+    node = ir.node(op_type, [x, *weights], attributes_of(product, order), domain=DOMAIN, overload=name)
     assert x.shape is not None  # noqa: S101 - the matcher declines values of unknown rank
     lead = len(x.shape) - 1
     node.outputs[0].type = x.type
-    node.outputs[0].shape = ir.Shape([*x.shape[:lead], network.features[1]])
+    node.outputs[0].shape = ir.Shape([*x.shape[:lead], product.features[1]])
     model.graph.opset_imports[DOMAIN] = VERSION
     define(model, node)
     return node
 
 
+def lowering_of(node: ir.Node, prefix: str = "") -> NetworkLowering | CircuitLowering:
+    """The builder of standard nodes for what a ``qtn`` node computes."""
+    return lowering_for(product_of(node), order_of(node), leading_axes(node), prefix, _weight_dtype(node))
+
+
+def lowering_for(
+    product: Product, order: Order, lead: int, prefix: str = "", dtype: ir.DataType = ir.DataType.FLOAT
+) -> NetworkLowering | CircuitLowering:
+    """The builder of standard nodes for a product; ``lead`` counts the axes of x before its features."""
+    if isinstance(product, Circuit):
+        return CircuitLowering(product, order, lead, prefix, dtype)
+    return NetworkLowering(product, _pairs(order), lead, prefix)
+
+
 def define(model: ir.Model, node: ir.Node) -> None:
     """Write the function of a ``qtn`` node anew from its attributes."""
-    network, lead = network_of(node), leading_axes(node)
-    inputs = [ir.val("x"), *(ir.val(f"core_{k}") for k in range(len(network.inputs) - 1))]
-    lowering = NetworkLowering(network, path_of(node), lead)
+    inputs = [ir.val("x"), *(ir.val(f"core_{k}") for k in range(len(product_of(node).core_shapes)))]
+    lowering = lowering_of(node)
     y = lowering.build(inputs[0], inputs[1:])
     constants = [_constant(value) for value in lowering.constants]
     if y is inputs[0]:
@@ -93,9 +159,19 @@ def define(model: ir.Model, node: ir.Node) -> None:
         opset_imports={"": model.graph.opset_imports[""]},
         name=node.overload,
     )
-    declared = [ir.Attr(a, node.attributes[a].type, None) for a in ATTRIBUTES]
+    known = attributes_of(product_of(node), order_of(node)).values()
+    declared = [ir.Attr(attribute.name, attribute.type, None) for attribute in known]
     function = ir.Function(DOMAIN, node.op_type, node.overload, graph=graph, attributes=declared)
     model.functions[function.identifier()] = function
+
+
+def _pairs(order: Order) -> Path:
+    return tuple((a, b) for a, b in order)
+
+
+def _weight_dtype(node: ir.Node) -> ir.DataType:
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    return weight.dtype if weight is not None and weight.dtype is not None else ir.DataType.FLOAT
 
 
 def leading_axes(node: ir.Node) -> int:

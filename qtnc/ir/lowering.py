@@ -1,4 +1,4 @@
-"""The one lowering of tensor networks: (network, path) to Reshape, Transpose and MatMul nodes.
+"""The lowering of tensor networks: (network, path) to Reshape, Transpose and MatMul nodes.
 
 The same nodes are the body of a ``qtn`` function and what the ONNX backend writes in place of the call. Leading
 dimensions are copied by ``0`` in Reshape, so batch and sequence stay symbolic.
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
 import onnx_ir as ir
 
+from qtnc.ir.building import NodeBuilder
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Path, Step, steps
 
@@ -24,14 +24,13 @@ class _Operand:
     rows: bool
 
 
-class NetworkLowering:
-    """Builds the nodes of one network product; ``nodes`` and ``constants`` grow in the order of use."""
+class NetworkLowering(NodeBuilder):
+    """Builds the nodes of one network product."""
 
     def __init__(self, network: TensorNetwork, path: Path, lead: int, prefix: str = "") -> None:
         """``lead``: number of leading axes of x. ``prefix``: start of the names of new values and nodes."""
-        self.network, self.path, self.lead, self.prefix = network, path, lead, prefix
-        self.nodes: list[ir.Node] = []
-        self.constants: list[ir.Value] = []
+        super().__init__(prefix)
+        self.network, self.path, self.lead = network, path, lead
 
     def build(self, x: ir.Value, cores: Sequence[ir.Value]) -> ir.Value:
         """Compute y of shape (..., N) from x of shape (..., M)."""
@@ -50,22 +49,15 @@ class NetworkLowering:
     def _enter(self, x: ir.Value) -> ir.Value:
         """Pad the features of x to the product of its modes and split them."""
         modes = self.network.sizes(self.network.inputs[X])
-        missing = prod(modes) - self.network.features[0]
-        if missing:
-            pads = [0] * (2 * self.lead + 1) + [missing]
-            x = self._node("Pad", [x, self._ints("pads", pads)])
-        return self._reshape(x, self._features(prod(modes)), self._features(*modes))
+        x = self.pad(x, self.lead, prod(modes) - self.network.features[0])
+        return self.reshape(x, self._features(prod(modes)), self._features(*modes))
 
     def _leave(self, y: _Operand) -> ir.Value:
         """Join the modes of y and cut the padding off."""
         modes = self.network.sizes(self.network.output)
-        value = self._reshape(
-            self._arrange(y, self.network.output), self._features(*modes), self._features(prod(modes))
-        )
-        if prod(modes) == self.network.features[1]:
-            return value
-        start, end = self._ints("start", [0]), self._ints("end", [self.network.features[1]])
-        return self._node("Slice", [value, start, end, self._ints("axis", [-1])])
+        arranged = self._arrange(y, self.network.output)
+        value = self.reshape(arranged, self._features(*modes), self._features(prod(modes)))
+        return self.cut(value, prod(modes), self.network.features[1])
 
     def _contract(self, left: _Operand, right: _Operand, step: Step) -> _Operand:
         """One step as a matrix product: (rows..., shared, left's own, summed) x (shared, summed, right's own)."""
@@ -84,11 +76,11 @@ class NetworkLowering:
         middle = [prod(sizes(left_own))] if left_own or shared or not lead else []
         rows = [0] * lead
         have = rows + list(sizes(shared + left_own + summed))
-        a = self._reshape(a, have, rows + batch + middle + [inner])
-        b = self._reshape(b, list(sizes(shared + summed + right_own)), [*batch, inner, outer])
-        product = self._node("MatMul", [a, b])
+        a = self.reshape(a, have, rows + batch + middle + [inner])
+        b = self.reshape(b, list(sizes(shared + summed + right_own)), [*batch, inner, outer])
+        product = self.node("MatMul", [a, b])
         natural = shared + left_own + right_own
-        split = self._reshape(product, rows + batch + middle + [outer], rows + list(sizes(natural)))
+        split = self.reshape(product, rows + batch + middle + [outer], rows + list(sizes(natural)))
         return _Operand(split, natural, left.rows)
 
     def _arrange(self, operand: _Operand, indices: tuple[str, ...]) -> ir.Value:
@@ -97,37 +89,7 @@ class NetworkLowering:
             return operand.value
         lead = self.lead if operand.rows else 0
         order = [*range(lead), *(lead + operand.indices.index(i) for i in indices)]
-        return self._node("Transpose", [operand.value], {"perm": order})
+        return self.node("Transpose", [operand.value], {"perm": order})
 
     def _features(self, *sizes: int) -> list[int]:
         return [0] * self.lead + list(sizes)
-
-    def _reshape(self, value: ir.Value, have: list[int], want: list[int]) -> ir.Value:
-        if have == want:
-            return value
-        if self.nodes and value is self.nodes[-1].outputs[0] and self.nodes[-1].op_type == "Reshape":
-            # Two reshapes in a row are one; zeros stand for the same leading axes in both.
-            value = self._drop_last()
-        return self._node("Reshape", [value, self._ints("shape", want)])
-
-    def _drop_last(self) -> ir.Value:
-        node = self.nodes.pop()
-        self.constants.pop()
-        value = node.inputs[0]
-        node.replace_input_with(0, None)
-        assert value is not None  # noqa: S101 - a Reshape has its data
-        return value
-
-    def _ints(self, role: str, numbers: list[int]) -> ir.Value:
-        name = f"{self.prefix}{role}_{len(self.constants)}"
-        tensor = ir.tensor(np.array(numbers, np.int64), name=name)
-        value = ir.val(name, dtype=ir.DataType.INT64, shape=ir.Shape([len(numbers)]), const_value=tensor)
-        self.constants.append(value)
-        return value
-
-    def _node(self, op: str, inputs: list[ir.Value], attributes: dict[str, list[int]] | None = None) -> ir.Value:
-        name = f"{self.prefix}{op.lower()}_{len(self.nodes)}"
-        node = ir.node(op, inputs, attributes=attributes, name=name)
-        node.outputs[0].name = name
-        self.nodes.append(node)
-        return node.outputs[0]

@@ -10,10 +10,10 @@ UNBOUND = 1
 
 
 def rows_of(x: ir.Value, binds: Mapping[str, int]) -> int:
-    """Rows of x, of shape (..., features): the product of the leading axes."""
+    """Rows of x, of shape (..., features): the product of the leading axes; 1 where that is none."""
     if x.shape is None:
         return UNBOUND
-    return prod(_size(axis, binds) for axis in x.shape[:-1])
+    return prod(_size(axis, binds) for axis in x.shape[:-1]) or UNBOUND
 
 
 def unbound(model: ir.Model, binds: Mapping[str, int]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def write_manifest(
         "versions": {name: version(name) for name in LIBRARIES},
         "seed": 0,
         "model": {"path": _relative(model_path, out), "sha256": sha256(model_path), "data": data_hashes(model_path)},
-        "spec": {"name": Path(spec.source.name).name, "text": spec.source.text},
+        "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
         "backends": backends,
         "binds": dict(spec.binds),
         "checks": [asdict(check) for check in checks],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 FORMAT = 1
@@ -30,6 +31,30 @@ class Latency:
     def ratio(self) -> float:
         """Ours over dense; above 1 is slower."""
         return self.ours_ms / self.dense_ms
+
+
+@dataclass(frozen=True)
+class CircuitCost:
+    """What the circuits of a layer cost, input and output in turn, on a device that connects all qubits.
+
+    Attributes
+    ----------
+    qubits : of each stage, the ancilla of its read-out among them.
+    cx : of the circuits alone; ``preparation_cx`` of encoding a vector, an estimate, and far more.
+    shots_for_error : shots of a row, both stages together, that leave ``error``, without noise.
+    error_at_shots : relative error that ``shots`` leave.
+    """
+
+    qubits: tuple[int, int]
+    gates: tuple[int, int]
+    depth: tuple[int, int]
+    angles: int
+    cx: tuple[int, int]
+    preparation_cx: tuple[int, int]
+    error: float
+    shots_for_error: int
+    shots: int
+    error_at_shots: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +89,18 @@ class LayerPlan:
     dense_flops: int
     latency: Latency | None
     baselines: Baselines | None
+    circuits: CircuitCost | None
     reason: str
+
+    @property
+    def share(self) -> float:
+        """Parameters now over parameters before."""
+        return _share(self.parameters, self.original_parameters)
+
+    @property
+    def flops_share(self) -> float:
+        """Flops over those of the dense product."""
+        return _share(self.flops, self.dense_flops)
 
 
 @dataclass(frozen=True)
@@ -77,30 +113,46 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """All decisions of a compile."""
+    """All decisions of a compile.
+
+    Attributes
+    ----------
+    model_parameters, model_bytes : weights of the whole model before; ``parameters`` and ``bytes`` after. A weight that
+        something else still reads stays beside what a layer becomes.
+    """
 
     model: str
     spec: str
+    stage: str | None
     optimize: str
     binds: Mapping[str, int]
     layers: tuple[LayerPlan, ...]
     unclaimed: int
     model_parameters: int
     model_bytes: int
+    parameters: int
+    bytes: int
     notes: tuple[str, ...]
     estimate: Estimate
 
     @property
-    def parameters(self) -> int:
-        """Parameters of the whole model after the rewrites."""
-        return self.model_parameters - sum(entry.original_parameters - entry.parameters for entry in self.layers)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the whole model's weights after the rewrites."""
-        return self.model_bytes - sum(entry.original_bytes - entry.bytes for entry in self.layers)
+    def share(self) -> float:
+        """Parameters after over parameters before."""
+        return _share(self.parameters, self.model_parameters)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for plan.json."""
-        data = asdict(self)
-        return {"format": FORMAT, **data, "parameters": self.parameters, "bytes": self.bytes}
+        return {"format": FORMAT, **finite(asdict(self))}
+
+
+def finite(data: Any) -> Any:
+    """Data that JSON can hold: it has no infinity, so a number without bound is null."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0

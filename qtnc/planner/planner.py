@@ -1,6 +1,6 @@
 """Decide, for every layer that a rewrite claims, what it becomes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
-from qtnc.ir.layers import Layer, find_layers
+from qtnc.errors import Diagnostic, SpecError, printable, visible
+from qtnc.ir.layers import WEIGHT_INPUTS, Layer, find_layers, weight_tensor
 from qtnc.ir.rows import rows_of, unbound
 from qtnc.planner.baselines import baselines_of
+from qtnc.planner.devices import check_devices, qiskit_options
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.plan import Estimate, LayerPlan, Plan
+from qtnc.planner.pricing import price
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import declined, problem_of
 from qtnc.spec.program import Rewrite, Spec
-from qtnc.spec.select import claims, select_layers
-from qtnc.tensor.order import choose_path, path_flops
+from qtnc.spec.select import Selected, claims, select_layers
+from qtnc.structures.cost import choose_order, flops_of
+from qtnc.structures.structure import MisfitError, parameters_of
 from qtnc.tensor.threads import one_thread
 
 SLOWER = 1.1
@@ -31,10 +35,11 @@ SLOWER = 1.1
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, and the decisions that make the passes do just that."""
+    """The plan, the decisions that make the passes do just that, and the names of the layers in each selector."""
 
     plan: Plan
     decisions: tuple[Decision, ...]
+    selected: Selected
 
 
 def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_name: str) -> Planned:
@@ -43,12 +48,14 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
     Raises
     ------
     SpecError
-        If a selector matches nothing.
+        If a selector matches nothing, or a rewrite's options do not fit a layer.
     DataError
         If the calibration data does not run.
     """
     layers = find_layers(model)
-    claimed = claims(spec, select_layers(spec, layers))
+    selected = select_layers(spec, layers)
+    claimed = claims(spec, selected)
+    check_devices(spec, layers, claimed)
     metrics = _statistics(model, layers, claimed, data)
     meter = LatencyMeter(model.graph.opset_imports[""])
     start = perf_counter()
@@ -61,21 +68,25 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
             decisions += [decision] if decision else []
     seconds = perf_counter() - start
     loose = unbound(model, spec.binds)
-    notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in loose]
-    tensors = [v.const_value for v in model.graph.initializers.values() if v.const_value is not None]
+    notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in map(printable, loose)]
+    weights = [v for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None]
+    before, after = _totals(weights), _after(weights, layers, entries)
     plan = Plan(
         model=model_name,
         spec=Path(spec.source.name).name,
+        stage=spec.stage,
         optimize=spec.optimize,
         binds=dict(spec.binds),
         layers=tuple(entries),
         unclaimed=len(layers) - len(entries),
-        model_parameters=sum(prod(t.shape.numpy()) for t in tensors if t.dtype.is_floating_point()),
-        model_bytes=sum(t.nbytes for t in tensors),
+        model_parameters=before[0],
+        model_bytes=before[1],
+        parameters=after[0],
+        bytes=after[1],
         notes=tuple(notes),
-        estimate=_estimate(seconds, layers, tensors),
+        estimate=_estimate(seconds, layers, before[1]),
     )
-    return Planned(plan, tuple(decisions))
+    return Planned(plan, tuple(decisions), selected)
 
 
 def _statistics(
@@ -122,27 +133,34 @@ def _plan_layer(
         "dense_flops": 2 * rows * size,
         "latency": None,
         "baselines": None,
+        "circuits": None,
     }
     if reason := declined(layer):
         return LayerPlan(**stays, reason=f"declined: {reason}"), None
     covariance = metrics.get((rule.data, layer.name)) if rule.data else None
     problem = problem_of(layer, covariance)
-    with one_thread():
-        proposal = rule.structure.propose(problem)
+    try:
+        with one_thread():
+            proposal = rule.structure.propose(problem)
+    except MisfitError as error:
+        raise SpecError(Diagnostic(f"layer `{layer.name}`: {error}", span=rule.span)) from error
     structure = proposal.structure
-    network = structure.network(problem.shape)
-    path = choose_path(network, rows)
+    parts = structure.parts(problem.shape)
+    parameters = parameters_of(parts)
+    terms = qiskit_options(spec)
+    chain = tuple((part.product, choose_order(part.product, rows)) for part in parts)
     with one_thread():
-        baselines = baselines_of(problem, network.parameters)
+        baselines = baselines_of(problem, parameters)
     becomes = stays | {
         "structure": structure.name,
         "settled": structure.settled(),
         "predicted_error": proposal.predicted_error,
-        "parameters": network.parameters,
-        "bytes": network.parameters * layer.dtype.itemsize,
-        "flops": path_flops(network, path, rows),
-        "latency": meter.measure(network, path, rows),
+        "parameters": parameters,
+        "bytes": int(parameters * layer.dtype.itemsize),
+        "flops": sum(flops_of(product, order, rows) for product, order in chain),
+        "latency": meter.measure(chain, rows),
         "baselines": baselines,
+        "circuits": price(parts, problem, terms.error, terms.shots),
     }
     entry = LayerPlan(**becomes, reason=proposal.reason)
     if refusal := _refusal(rule, spec.optimize, entry):
@@ -152,7 +170,7 @@ def _plan_layer(
 
 def _place(rule: Rewrite) -> str:
     """File and line of a rule; folders stay out of plans and reports."""
-    return f"{Path(rule.span.source.name).name}:{rule.span.line}"
+    return f"{visible(Path(rule.span.source.name).name)}:{rule.span.line}"
 
 
 def _refusal(rule: Rewrite, optimize: str, entry: LayerPlan) -> str | None:
@@ -170,7 +188,22 @@ def _refusal(rule: Rewrite, optimize: str, entry: LayerPlan) -> str | None:
     return None
 
 
-def _estimate(seconds: float, layers: tuple[Layer, ...], tensors: list[ir.TensorProtocol]) -> Estimate:
+def _totals(weights: Iterable[ir.Value]) -> tuple[int, int]:
+    """Floating-point elements, and bytes of all."""
+    tensors = [weight_tensor(weight) for weight in weights]
+    floats = (t for t in tensors if t.dtype.is_floating_point())
+    return sum(prod(t.shape.numpy()) for t in floats), sum(t.nbytes for t in tensors)
+
+
+def _after(weights: list[ir.Value], layers: tuple[Layer, ...], entries: list[LayerPlan]) -> tuple[int, int]:
+    """Totals after the rewrites: what nothing reads any more goes, what layers become comes."""
+    becomes = {entry.layer: entry for entry in entries if entry.structure != "dense"}
+    replaced = {(x.node, k) for x in layers if x.name in becomes for k in WEIGHT_INPUTS[x.op]}
+    parameters, size = _totals(w for w in weights if w.is_graph_output() or not replaced.issuperset(w.uses()))
+    return parameters + sum(e.parameters for e in becomes.values()), size + sum(e.bytes for e in becomes.values())
+
+
+def _estimate(seconds: float, layers: tuple[Layer, ...], model_bytes: int) -> Estimate:
     """Guess from what planning took: a fit sweeps longer than a trial; memory is weights plus one problem's arrays."""
     largest = max((layer.elements for layer in layers), default=0)
-    return Estimate(round(2.0 * seconds, 1), sum(t.nbytes for t in tensors) + 8 * 8 * largest)
+    return Estimate(round(2.0 * seconds, 1), model_bytes + 8 * 8 * largest)

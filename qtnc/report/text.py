@@ -1,7 +1,7 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from qtnc.errors import printable
 from qtnc.ir.layers import Layer
@@ -12,11 +12,16 @@ params, flops: share of dense. error: relative error of the layer's output, pred
 svd: whitened SVD at equal bytes (plain without data). time: of dense in onnxruntime, measured."""
 
 
+CIRCUIT_LEGEND = """\
+circuits: input+output, the ancilla of the read-out among the qubits, all qubits connected. Shots and errors are of one
+row of the layer by measuring and encoding again, both circuits together, without noise."""
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned: the first to the left, the rest to the right unless they hold words."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
-    right = [all(_numeric(row[k]) for row in rows) for k in range(len(header))]
+    right = [k > 0 and all(_numeric(row[k]) for row in rows) for k in range(len(header))]
     return "\n".join(
         "  ".join(
             cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
@@ -40,19 +45,20 @@ def plan_table(plan: Plan) -> str:
     text = [table(header, [_plan_row(entry) for entry in plan.layers])]
     text.append("")
     text += [f"{printable(e.layer)}: {e.reason}" for e in plan.layers if e.structure == "dense"]
-    text += [f"{printable(e.layer)}: {e.rule} wins over {', '.join(e.overruled)}" for e in plan.layers if e.overruled]
+    text += [f"{printable(e.layer)}: {_wins(e)}" for e in plan.layers if e.overruled]
     text += [f"note: {note}" for note in plan.notes]
+    text += _circuits(plan)
     text.append(_totals(plan))
     text.append(LEGEND)
     return "\n".join(text)
 
 
 def _totals(plan: Plan) -> str:
-    share = plan.parameters / plan.model_parameters if plan.model_parameters else 1.0
     return (
-        f"parameters {plan.model_parameters:,} -> {plan.parameters:,} ({share:.1%}), "
+        f"parameters {plan.model_parameters:,} -> {plan.parameters:,} ({plan.share:.1%}), "
         f"weights {size(plan.model_bytes)} -> {size(plan.bytes)}; {plan.unclaimed} layers unclaimed\n"
-        f"optimize {plan.optimize}; the compile takes about {plan.estimate.seconds:.0f} s "
+        f"{f'stage {plan.stage}; ' if plan.stage else ''}optimize {plan.optimize}; "
+        f"the compile takes about {plan.estimate.seconds:.0f} s "
         f"and {size(plan.estimate.memory_bytes)} of memory"
     )
 
@@ -61,10 +67,45 @@ def becomes(entry: LayerPlan) -> str:
     """Short form of a settled structure: ``lowrank 12``, ``mpo 8x16.16x8 bonds 12``."""
     if entry.structure == "dense":
         return "dense"
-    if "rank" in entry.settled:
-        return f"{entry.structure} {entry.settled['rank']}"
-    sites = ".".join(f"{m}x{n}" for m, n in entry.settled["sites"])
-    return f"{entry.structure} {sites} bonds {','.join(map(str, entry.settled['bonds']))}"
+    return _settled(entry.structure, entry.settled)
+
+
+def _settled(structure: str, settled: Mapping[str, Any]) -> str:
+    if "inner" in settled:
+        inner = settled["inner"]
+        return f"{structure} {settled['layout']} {settled['depth']} | {_settled(inner['structure'], inner)}"
+    if "rank" in settled:
+        return f"{structure} {settled['rank']}"
+    if "sites" in settled:
+        sites = ".".join(f"{m}x{n}" for m, n in settled["sites"])
+        return f"{structure} {sites} bonds {','.join(map(str, settled['bonds']))}"
+    return structure
+
+
+def _circuits(plan: Plan) -> list[str]:
+    """A line a layer with circuits: what they take on a device, input and output circuit in turn."""
+    priced = [(entry.layer, entry.circuits) for entry in plan.layers if entry.circuits]
+    if not priced:
+        return []
+    error, shots = priced[0][1].error, priced[0][1].shots
+    header = ["circuits", "qubits", "gates", "depth", "angles", "CX", "CX to encode"]
+    header += [f"shots for {error:.1%}", f"error at {shots:,} shots"]
+    rows = [
+        [
+            printable(layer),
+            *("+".join(map(str, pair)) for pair in (cost.qubits, cost.gates, cost.depth)),
+            str(cost.angles),
+            *("+".join(map(str, pair)) for pair in (cost.cx, cost.preparation_cx)),
+            f"{cost.shots_for_error:,}",
+            f"{cost.error_at_shots:.1%}",
+        ]
+        for layer, cost in priced
+    ]
+    return ["", table(header, rows), CIRCUIT_LEGEND, ""]
+
+
+def _wins(entry: LayerPlan) -> str:
+    return f"{printable(entry.rule)} wins over {', '.join(map(printable, entry.overruled))}"
 
 
 def _plan_row(entry: LayerPlan) -> list[str]:
@@ -73,15 +114,15 @@ def _plan_row(entry: LayerPlan) -> list[str]:
     return [
         printable(entry.layer),
         "x".join(map(str, entry.shape)),
-        entry.rule,
+        printable(entry.rule),
         becomes(entry),
-        f"{entry.parameters / entry.original_parameters:.1%}",
+        f"{entry.share:.1%}",
         size(entry.bytes),
         f"{entry.predicted_error:.4f}" if entry.structure != "dense" else "-",
         f"{svd:.4f}" if svd is not None else "-",
         f"{base.int8:.4f}" if base else "-",
         f"{base.int4:.4f}" if base else "-",
-        f"{entry.flops / entry.dense_flops:.2f}x",
+        f"{entry.flops_share:.2f}x",
         f"{time.ratio:.2f}x" if time else "-",
     ]
 
@@ -90,7 +131,7 @@ def size(count: int) -> str:
     """Bytes for people: ``5.6 MB`` (powers of ten)."""
     value, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
+        if round(value, 1) < 1000 or unit == "TB":
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
@@ -99,6 +140,7 @@ def size(count: int) -> str:
 def _numeric(cell: str) -> bool:
     text = cell.rstrip("x%").replace(",", "").split(" ")[0]
     try:
-        return isfinite(float(text))
+        float(text)
     except ValueError:
         return cell == "-"
+    return True

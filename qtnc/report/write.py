@@ -8,7 +8,7 @@ from typing import Any
 
 from qtnc.importers.tensors import external_files
 from qtnc.pipeline import Ran
-from qtnc.planner.plan import Plan
+from qtnc.planner.plan import Plan, finite
 from qtnc.report.html import html_page
 from qtnc.rewrite.decision import Rewritten
 from qtnc.verify.verdict import Verdict
@@ -27,7 +27,7 @@ def write_reports(
         "format": FORMAT,
         "parameters": {"original": plan.model_parameters, "compiled": plan.parameters},
         "bytes_on_disk": {"original": original_bytes, **sizes},
-        "layers": [asdict(note) for step in ran for note in step.notes if isinstance(note, Rewritten)],
+        "layers": [finite(asdict(note)) for step in ran for note in step.notes if isinstance(note, Rewritten)],
         "verify": [verdict.to_json() for verdict in verdicts],
         "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
     }

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from onnx_ir import convenience
 
 from qtnc.errors import InternalError, PassError
-from qtnc.ir.dialect import network_call
+from qtnc.ir.dialect import Order, Product, product_call
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.ir.layers import PRODUCTS, Layer, find_layers
 from qtnc.ir.names import FreeNames
 from qtnc.pipeline import PassResult
+from qtnc.quantum.circuit import Circuit
+from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
-from qtnc.structures.structure import Problem, Structure
+from qtnc.structures.structure import Part, Problem, Structure, parameters_of
 from qtnc.tensor.order import x_first
 from qtnc.tensor.threads import one_thread
 
@@ -66,26 +68,54 @@ def _replace(model: ir.Model, layer: Layer, decision: Decision, names: FreeNames
         raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
     problem = problem_of(layer, decision.covariance)
     structure = decision.structure
-    network = structure.network(problem.shape)
+    parts = structure.parts(problem.shape)
     dtype = layer.dtype.numpy()
-    cores = tuple(core.astype(dtype) for core in structure.fit(problem))
-    values = [add_initializer(model, names.take(f"{layer.name}.core_{k}"), core) for k, core in enumerate(cores)]
-    node = network_call(model, structure.op_type, layer.name, layer.x, values, network, x_first(network))
-    node.name = layer.node.name
-    node.outputs[0].name = names.take(f"{layer.name}.product")
-    node.metadata_props.update(layer.node.metadata_props)
-    nodes = [node, *_gemm_rest(model, layer, node.outputs[0], names)]
+    arrays = tuple(array.astype(dtype) for array in structure.fit(problem))
+    nodes = _chain(model, layer, parts, arrays, names)
+    nodes += _gemm_rest(model, layer, nodes[-1].outputs[0], names)
     convenience.replace_nodes_and_values(
         model.graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
     )
-    stored = tuple(core.astype(np.float64) for core in cores)
+    stored = tuple(array.astype(np.float64) for array in arrays)
     return Rewritten(
         layer.name,
         structure.name,
-        network.parameters,
+        parameters_of(parts),
         prod(problem.shape),
         problem.error(structure.dense(stored, problem.shape)),
     )
+
+
+def _chain(
+    model: ir.Model, layer: Layer, parts: tuple[Part, ...], arrays: tuple[NDArray[np.generic], ...], names: FreeNames
+) -> list[ir.Node]:
+    """One node a part, each on what the one before it makes."""
+    x = layer.node.inputs[0]  # may be new since the layer was found: what a layer before it now computes
+    assert x is not None  # noqa: S101 - a product has both
+    nodes: list[ir.Node] = []
+    left = iter(arrays)
+    for part in parts:
+        product = part.product
+        title = f"{layer.name}.{part.role}" if part.role else layer.name
+        labels = [_label(title, product, k) for k in range(len(product.core_shapes))]
+        weights = [add_initializer(model, names.take(label), next(left)) for label in labels]
+        node = product_call(model, part.op_type, title, x, weights, product, _first_order(product))
+        called = layer.node.name or ""
+        node.name = f"{called}.{part.role}" if called and part.role else called
+        node.outputs[0].name = names.take(f"{title}.product")
+        node.metadata_props.update(layer.node.metadata_props)
+        nodes.append(node)
+        x = node.outputs[0]
+    return nodes
+
+
+def _label(title: str, product: Product, number: int) -> str:
+    return f"{title}_angles" if isinstance(product, Circuit) else f"{title}.core_{number}"
+
+
+def _first_order(product: Product) -> Order:
+    """An order that is always right; the cheapest is chosen by a pass of its own."""
+    return fuse(product, WIDTHS[-1]) if isinstance(product, Circuit) else x_first(product)
 
 
 def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value, names: FreeNames) -> list[ir.Node]:

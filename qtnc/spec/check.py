@@ -1,6 +1,6 @@
 """Tree to program: every name known, every value of its kind, or all that is wrong at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -9,13 +9,13 @@ from qtnc.errors import Diagnostic, SpecError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
-from qtnc.spec.values import READERS, RefusedError, count, fraction, listing
+from qtnc.spec.options import checked, values_of
+from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
-from qtnc.structures.options import options_of
 
 
 def check(
-    spec: tree.SpecTree, structures: Mapping[str, type[Any]], backends: Collection[str], folder: Path
+    spec: tree.SpecTree, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]], folder: Path
 ) -> program.Spec:
     """Check a spec and give it its meaning.
 
@@ -25,8 +25,10 @@ def check(
         What was read.
     structures
         What a rewrite may name. Options are the fields of each; one with a ``check()`` may refuse their combination.
+        One with ``wraps`` stands before another, which it is given as ``inner``.
     backends
-        What may be emitted.
+        What may be emitted, by the options of each, which may have a ``check()`` too. With ``selects`` it may be about
+        the layers of a selector.
     folder
         Where relative paths start.
 
@@ -37,13 +39,7 @@ def check(
     """
     checker = _Checker(spec, structures, backends, folder)
     checker.whole()
-    for statement in spec.statements:
-        if len(checker.errors) > MAX_ERRORS:
-            break
-        try:
-            checker.statement(statement)
-        except RefusedError as refused:
-            checker.errors.append(refused.diagnostic)
+    checker.every(spec.statements)
     if checker.errors:
         raise SpecError(*in_order(checker.errors))
     return checker.result()
@@ -55,7 +51,7 @@ class _Checker:
 
     spec: tree.SpecTree
     structures: Mapping[str, type[Any]]
-    backends: Collection[str]
+    backends: Mapping[str, type[Any]]
     folder: Path
     errors: list[Diagnostic] = field(default_factory=list)
     binds: dict[str, int] = field(default_factory=dict)
@@ -64,13 +60,15 @@ class _Checker:
     optimize: tree.Optimize | None = None
     selects: dict[str, program.Select] = field(default_factory=dict)
     rewrites: list[program.Rewrite] = field(default_factory=list)
+    stages: dict[str, program.Stage] = field(default_factory=dict)
     emits: dict[str, program.Emit] = field(default_factory=dict)
     verifies: dict[str | None, program.Verify] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Backwards, so that of two declarations the first counts.
-        declared = [s for s in reversed(self.spec.statements) if isinstance(s, tree.Select)]
-        self.lines = {s.name.text: s.name.span.line for s in declared}
+        backwards = self.spec.statements[::-1]
+        self.lines = {s.name.text: s.name.span.line for s in backwards if isinstance(s, tree.Select)}
+        self.stage_lines = {s.name.text: s.name.span.line for s in backwards if isinstance(s, tree.Stage)}
 
     def result(self) -> program.Spec:
         """Return what was gathered."""
@@ -83,6 +81,7 @@ class _Checker:
             optimize=goal,
             selects=self.selects,
             rewrites=tuple(self.rewrites),
+            stages=self.stages,
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
         )
@@ -90,6 +89,10 @@ class _Checker:
     def complain(self, message: str, span: Span | None, way_out: str | None = None) -> None:
         """Note a mistake and go on."""
         self.errors.append(Diagnostic(message, span, way_out, self.spec.source.name))
+
+    def refuse(self, problems: Iterable[RefusedError]) -> None:
+        """Note mistakes that were found elsewhere."""
+        self.errors += [problem.diagnostic for problem in problems]
 
     def whole(self) -> None:
         """Check what no single statement shows: the header, and that something comes out."""
@@ -107,8 +110,18 @@ class _Checker:
             elif header is not statements[0]:
                 self.complain("`qtn 1` comes before every other statement", header.span)
         if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
-            forms = " or ".join(f"`emit {backend}`" for backend in sorted(self.backends))
+            forms = listing([f"emit {backend}" for backend in sorted(self.backends)], "or")
             self.complain("the spec emits nothing", None, f"add {forms}")
+
+    def every(self, statements: Sequence[tree.Statement]) -> None:
+        """Check statements until there is more wrong with them than is shown."""
+        for statement in statements:
+            if len(self.errors) > MAX_ERRORS:
+                break
+            try:
+                self.statement(statement)
+            except RefusedError as refused:
+                self.refuse([refused])
 
     def statement(self, node: tree.Statement) -> None:
         """Check one statement and keep what it means."""
@@ -126,6 +139,8 @@ class _Checker:
                 self.select(node)
             case tree.Rewrite():
                 self.rewrite(node)
+            case tree.Stage():
+                self.stage(node)
             case tree.Emit():
                 self.emit(node)
             case tree.Verify():
@@ -141,7 +156,7 @@ class _Checker:
         try:
             self.binds[name] = count(f"`{name}`", node.value)
         except RefusedError as refused:
-            self.errors.append(refused.diagnostic)
+            self.refuse([refused])
 
     def declare_data(self, node: tree.Data) -> None:
         """``data name = npz("path") take rows``."""
@@ -183,7 +198,7 @@ class _Checker:
         scope = Scope(name, self.selects, self.lines, self.spec.lost)
         problems: list[RefusedError] = []
         selected = predicate(node.selection, scope, problems)
-        self.errors += [problem.diagnostic for problem in problems]
+        self.refuse(problems)
         if is_op(name):
             way_out = f"write `{name.lower()}`: a name with a capital letter is an op"
             self.complain(f"a selector begins with a small letter, unlike `{clip(name)}`", node.name.span, way_out)
@@ -193,56 +208,79 @@ class _Checker:
             self.selects[name] = program.Select(name, selected, node.span)
 
     def rewrite(self, node: tree.Rewrite) -> None:
-        """``rewrite selector -> structure on data``."""
-        name = node.selector.text
-        if name not in self.selects and name in self.lines:
-            way_out = "move the rewrite below it"
-            self.complain(f"`{name}` is selected only at line {self.lines[name]}", node.selector.span, way_out)
-        elif name not in self.selects and name not in self.spec.lost:
-            self.errors.append(unknown_selector(node.selector, self.selects).diagnostic)
-        structure = self.structure(node.chain[0])
-        if len(node.chain) > 1:
-            way_out = f"rewrite to one structure: `rewrite {name} -> {clip(node.chain[0].span.text)}`"
-            self.complain("chains are not supported yet", node.chain[1].span, way_out)
-        data = self.known_data(node.data)
-        self.rewrites.append(program.Rewrite(name, structure, data, node.span))
+        """``rewrite selector -> structure | ... on data``."""
+        selector = self.known_selector(node.selector, "rewrite")
+        structure = self.chain(node.chain)
+        self.rewrites.append(program.Rewrite(selector, structure, self.known_data(node.data), node.span))
 
-    def structure(self, call: tree.Call) -> Any:
-        """Build a structure from its options, or None where they do not hold."""
+    def known_selector(self, name: tree.Name, statement: str) -> str:
+        """Resolve the name of the layers that a statement is about."""
+        if name.text not in self.selects and name.text in self.lines:
+            message = f"`{name.text}` is selected only at line {self.lines[name.text]}"
+            self.complain(message, name.span, f"move the {statement} below it")
+        elif name.text not in self.selects and name.text not in self.spec.lost:
+            self.refuse([unknown_selector(name, self.selects)])
+        return name.text
+
+    def chain(self, calls: Sequence[tree.Call]) -> Any:
+        """Build structures from the last to the first, each around the one after it; None where one does not hold."""
+        built = None
+        for call, after in zip(calls[::-1], (None, *calls[:0:-1]), strict=True):
+            built = self.structure(call, after, built)
+        return built
+
+    def structure(self, call: tree.Call, after: tree.Call | None, inner: Any) -> Any:
+        """Build a structure from its options, around what was built of the one after it."""
         name = call.name.text
         if name not in self.structures:
             way_out = did_you_mean(name, self.structures) or f"structures are {listing(self.structures)}"
             self.complain(f"unknown structure `{clip(name)}`", call.name.span, way_out)
             return None
-        options = options_of(self.structures[name])
-        values: dict[str, Any] = {}
-        seen: set[str] = set()
-        before = len(self.errors)
-        takes = f"`{name}` takes {listing(options)}" if options else f"`{name}` takes no options"
-        for argument in call.arguments:
-            if argument.name is None:
-                self.complain("an option needs its name, as in `OPTION: VALUE`", argument.span, takes)
-            elif argument.name.text not in options:
-                way_out = did_you_mean(argument.name.text, options) or takes
-                message = f"`{name}` has no option `{clip(argument.name.text)}`"
-                self.complain(message, argument.name.span, way_out)
-            elif argument.name.text in seen:
-                self.complain(f"`{argument.name.text}` is given twice", argument.span)
-            else:
-                seen.add(argument.name.text)
-                option = options[argument.name.text]
-                try:
-                    values[option.name] = READERS[option.kind](option, argument.value)
-                except RefusedError as refused:
-                    self.errors.append(refused.diagnostic)
-        if len(self.errors) > before:
-            return None
-        built = self.structures[name](**values)
-        explain = getattr(built, "check", None)
-        conflict = explain() if callable(explain) else None
-        if conflict:
-            self.complain(f"`{name}`: {conflict}", call.span)
+        wrapping = [word for word, structure in self.structures.items() if getattr(structure, "wraps", False)]
+        wraps = name in wrapping
+        if wraps and after is None:
+            self.complain(f"`{name}` needs a structure after it, as in `{name}(...) | mpo(...)`", call.span)
+        elif after is not None and not wraps:
+            may = f"only {listing(wrapping)} may" if wrapping else "no structure may"
+            self.complain(f"`{name}` takes no structure after it", after.span, f"{may} stand before another")
+        problems: list[RefusedError] = []
+        values = values_of(call, self.structures[name], problems)
+        built = None
+        # What could not be built itself, or has nothing to be built around, was complained of.
+        if values is not None and (inner is not None or not wraps):
+            around = {"inner": inner} if wraps else {}
+            built = checked(self.structures[name](**values, **around), call, problems)
+        self.refuse(problems)
         return built
+
+    def stage(self, node: tree.Stage) -> None:
+        """``stage name extends base { ... }``."""
+        name = node.name.text
+        base = self.known_base(node.base, name)
+        outside, self.rewrites = self.rewrites, []
+        self.every(node.statements)
+        if name in self.stages:
+            self.complain(f"stage `{name}` is already declared at line {self.stage_lines[name]}", node.name.span)
+        else:
+            self.stages[name] = program.Stage(name, base, tuple(self.rewrites), node.span)
+        self.rewrites = outside
+
+    def known_base(self, base: tree.Name | None, name: str) -> str | None:
+        """Resolve the name after ``extends``, in the stage ``name``."""
+        if base is None:
+            return None
+        if base.text in self.stages:
+            return base.text
+        if base.text == name:
+            self.complain(f"stage `{name}` extends itself", base.span)
+        elif base.text in self.stage_lines:
+            message = f"stage `{base.text}` is declared only at line {self.stage_lines[base.text]}"
+            self.complain(message, base.span, f"move `stage {base.text}` above this line")
+        elif base.text not in self.spec.lost:
+            declared = f"stages above are {listing(self.stages)}" if 0 < len(self.stages) <= 10 else None
+            way_out = did_you_mean(base.text, self.stages) or declared
+            self.complain(f"unknown stage `{clip(base.text)}`", base.span, way_out)
+        return base.text
 
     def known_data(self, name: tree.Name | None) -> str | None:
         """Resolve the name after ``on``."""
@@ -255,15 +293,25 @@ class _Checker:
         return name.text
 
     def emit(self, node: tree.Emit) -> None:
-        """``emit backend``."""
-        backend = node.backend.text
+        """``emit backend(option: value, ...) for selector``."""
+        backend = node.backend.name.text
+        selector = None if node.selector is None else self.known_selector(node.selector, "emit")
         if backend not in self.backends:
             way_out = did_you_mean(backend, self.backends) or f"targets are {listing(sorted(self.backends))}"
-            self.complain(f"unknown target `{clip(backend)}`", node.backend.span, way_out)
-        elif backend in self.emits:
+            self.complain(f"unknown target `{clip(backend)}`", node.backend.name.span, way_out)
+            return
+        if backend in self.emits:
             self.complain(f"`{backend}` is already emitted at line {self.emits[backend].span.line}", node.span)
-        else:
-            self.emits[backend] = program.Emit(backend, node.span)
+            return
+        kind = self.backends[backend]
+        problems: list[RefusedError] = []
+        values = values_of(node.backend, kind, problems)
+        options = None if values is None else checked(kind(**values), node.backend, problems)
+        self.refuse(problems)
+        if node.selector and not getattr(kind, "selects", False):
+            way_out = f"write `emit {clip(node.backend.span.text)}`: it is always about the whole model"
+            self.complain(f"`{backend}` takes no `for`", node.selector.span, way_out)
+        self.emits[backend] = program.Emit(backend, options, selector, node.span)
 
     def verify(self, node: tree.Verify) -> None:
         """``verify outputs within tolerance on data``."""

@@ -7,6 +7,7 @@ from typing import cast, get_args
 from qtnc.errors import did_you_mean
 from qtnc.spec import program, tree
 from qtnc.spec.pattern import Pattern, PatternError
+from qtnc.spec.rank import KEYS
 from qtnc.spec.values import RefusedError, count, listing
 from qtnc.spec.wording import clip
 
@@ -45,6 +46,8 @@ def predicate(node: tree.Expression, scope: Scope, problems: list[RefusedError])
         case tree.Filtered(base, condition, span):
             both = (predicate(base, scope, problems), predicate(condition, scope, problems))
             return program.AllOf(both, span)
+        case tree.Top(number, base, key, span):
+            return program.Top(_size(number, problems), predicate(base, scope, problems), _key(key, problems), span)
         case tree.Layers() | tree.Comparison():
             try:
                 return _layers(node, scope) if isinstance(node, tree.Layers) else _comparison(node)
@@ -65,6 +68,21 @@ def _layers(node: tree.Layers, scope: Scope) -> program.Predicate:
     if name not in scope.above and name not in scope.lost:
         raise unknown_selector(node.name, scope.above)
     return program.InSelector(name, node.span)
+
+
+def _size(number: tree.Number, problems: list[RefusedError]) -> int:
+    try:
+        return count("`top`", number)
+    except RefusedError as problem:
+        problems.append(problem)
+        return 1
+
+
+def _key(key: tree.Name, problems: list[RefusedError]) -> str:
+    if key.text not in KEYS:
+        way_out = " ".join(filter(None, (did_you_mean(key.text, KEYS), f"keys are {listing(KEYS)}")))
+        problems.append(RefusedError(f"unknown key `{clip(key.text)}`", key.span, way_out))
+    return key.text
 
 
 def unknown_selector(name: tree.Name, known: Collection[str]) -> RefusedError:

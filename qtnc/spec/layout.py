@@ -1,10 +1,11 @@
 """Lines to statements: a newline ends a statement unless a bracket is open or the line ends in an operator.
 
-This is also where reading recovers from a mistake, so that one bad statement hides no other.
+The braces of a stage are no such bracket: they divide statements, and do not hold one together. This is also where
+reading recovers from a mistake, so that one bad statement hides no other.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qtnc.errors import Diagnostic
@@ -34,22 +35,32 @@ class Lexeme:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the grammar says about lines: kinds of lexemes, and words that begin a statement."""
+    """What the grammar says about lines: kinds of lexemes, and words that begin a statement.
+
+    ``stages`` begin one that a ``{`` ends and a ``}`` closes, ``inside`` those that may stand between.
+    """
 
     operators: frozenset[str]
     openings: frozenset[str]
     closings: frozenset[str]
     mistakes: frozenset[str]
     statements: tuple[str, ...]
+    stages: tuple[str, ...]
+    inside: tuple[str, ...]
     reserved: tuple[str, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Stretch:
-    """The lexemes of one statement, and what is wrong with it before any grammar is asked."""
+    """The lexemes of one statement, and what is wrong with it before any grammar is asked.
+
+    ``stage`` is the first line of the stage that it stands in; ``closed`` is whether this is one, and has its ``}``.
+    """
 
     lexemes: list[Lexeme]
     problems: list[Diagnostic] = field(default_factory=list)
+    stage: "Stretch | None" = None
+    closed: bool = False
 
     @property
     def start(self) -> int:
@@ -57,15 +68,15 @@ class Stretch:
         return self.lexemes[0].start
 
     @property
-    def end(self) -> int:
-        """Offset after the last character."""
-        return self.lexemes[-1].end
+    def opens(self) -> bool:
+        """Whether it ends in a ``{``."""
+        return self.lexemes[-1].text == "{"
 
 
 PARTNER = {"(": ")", "[": "]", "{": "}"}
 
 
-def stretches(source: Source, lexemes: Sequence[Lexeme], vocabulary: Vocabulary) -> Iterator[Stretch]:
+def stretches(source: Source, lexemes: Sequence[Lexeme], vocabulary: Vocabulary) -> list[Stretch]:
     """Divide ``lexemes`` into statements.
 
     Parameters
@@ -77,53 +88,124 @@ def stretches(source: Source, lexemes: Sequence[Lexeme], vocabulary: Vocabulary)
     vocabulary
         What the grammar says about lines.
 
-    Yields
-    ------
-    Stretch
+    Returns
+    -------
+    list of Stretch
         In order of place. One with problems is not worth parsing.
     """
-    brackets: list[Lexeme] = []
-    current = Stretch([])
+    division = _Division(source, vocabulary)
     for i, lexeme in enumerate(lexemes):
-        if current.lexemes and lexeme.line > current.lexemes[-1].line:
-            goes_on = bool(brackets) or current.lexemes[-1].kind in vocabulary.operators
-            # A line that can only be a statement ends the one before, however unfinished. Not so in a block of a later
-            # version, which may hold statements.
-            in_block = bool(brackets) and current.lexemes[0].text in vocabulary.reserved
-            if not goes_on or (not in_block and _begins(lexemes[i : i + 2], vocabulary)):
-                yield _close(current, brackets, source)
-                current, brackets = Stretch([]), []
+        division.take(lexeme, lexemes[i + 1] if i + 1 < len(lexemes) else None)
+    return division.result()
+
+
+class _Division:
+    """One walk over the lexemes of a source."""
+
+    def __init__(self, source: Source, vocabulary: Vocabulary) -> None:
+        self.source = source
+        self.vocabulary = vocabulary
+        self.found: list[Stretch] = []
+        self.current = Stretch([])
+        self.brackets: list[Lexeme] = []
+        self.stages: list[Stretch] = []  # those that are open, by their first lines
+        self.brace: Lexeme | None = None  # the last one that closed a stage
+
+    def take(self, lexeme: Lexeme, after: Lexeme | None) -> None:
+        """Add a lexeme to the statement that it belongs to."""
+        if self.current.lexemes and lexeme.line > self.current.lexemes[-1].line and not self.goes_on(lexeme, after):
+            self.finish()
+        if lexeme.text == "}" and self.stages and not self.is_held():
+            self.finish()
+            self.stages.pop().closed = True
+            self.brace = lexeme
+            return
+        current, brace = self.current, self.brace
+        if not current.lexemes and brace and brace.line == lexeme.line and lexeme.text != "}":
+            current.problems.append(_at(lexeme, self.source, "a `}` ends its line", "begin a new line after it"))
         current.lexemes.append(lexeme)
-        if len(current.problems) >= MAX_PROBLEMS:
-            continue
-        if lexeme.kind in vocabulary.openings:
-            brackets.append(lexeme)
-            if len(brackets) == MAX_DEPTH + 1:
-                current.problems.append(_at(lexeme, source, f"brackets are nested deeper than {MAX_DEPTH}"))
-        elif lexeme.kind in vocabulary.closings:
-            current.problems += _mismatch(lexeme, brackets, source)
-        else:
-            current.problems += _mistake(lexeme, source, lexeme.kind in vocabulary.mistakes)
-    if current.lexemes:
-        yield _close(current, brackets, source)
+        if self.opens_stage(lexeme):
+            if lexeme.line > current.lexemes[0].line:
+                message = "the `{` of a stage stands on its first line"
+                current.problems.append(_at(lexeme, self.source, message, "write it at the end of the line above"))
+            self.finish()
+        elif len(current.problems) < MAX_PROBLEMS:
+            current.problems += self.problems(lexeme)
+
+    def problems(self, lexeme: Lexeme) -> Iterable[Diagnostic]:
+        """Keep count of brackets, and say what is wrong with a lexeme on its own."""
+        if lexeme.kind in self.vocabulary.closings:
+            return _mismatch(lexeme, self.brackets, self.source)
+        if lexeme.kind not in self.vocabulary.openings:
+            return _mistake(lexeme, self.source, lexeme.kind in self.vocabulary.mistakes)
+        self.brackets.append(lexeme)
+        if len(self.brackets) != MAX_DEPTH + 1:
+            return ()
+        return [_at(lexeme, self.source, f"brackets are nested deeper than {MAX_DEPTH}")]
+
+    def goes_on(self, lexeme: Lexeme, after: Lexeme | None) -> bool:
+        """Whether the statement goes on with the first lexeme of a new line."""
+        if self.opens_stage(lexeme):
+            return True
+        if not self.brackets and self.current.lexemes[-1].kind not in self.vocabulary.operators:
+            return False
+        # A line that can only be a statement ends the one before, however unfinished. Not so in a block of a later
+        # version, which may hold statements.
+        in_block = bool(self.brackets) and self.current.lexemes[0].text in self.vocabulary.reserved
+        return in_block or not _begins(lexeme, after, self.vocabulary)
+
+    def is_stage(self) -> bool:
+        """Whether the statement is the first line of a stage."""
+        return self.current.lexemes[0].text in self.vocabulary.stages
+
+    def opens_stage(self, lexeme: Lexeme) -> bool:
+        """Whether a lexeme of the statement is the ``{`` of a stage."""
+        return lexeme.text == "{" and not self.brackets and self.is_stage()
+
+    def is_held(self) -> bool:
+        """Whether a ``}`` has a partner within its statement, and does not close the stage around it."""
+        return bool(self.brackets) and "{" in (self.brackets[0].text, self.brackets[-1].text)
+
+    def finish(self) -> None:
+        """End the statement, if one has begun."""
+        current, brackets = self.current, self.brackets
+        if not current.lexemes:
+            return
+        if brackets and len(current.problems) < MAX_PROBLEMS:
+            # The innermost is the likeliest culprit; naming the others too would say one thing many times.
+            current.problems.append(self.unclosed(brackets[-1]))
+        current.stage = self.stages[-1] if self.stages else None
+        # The first line of a stage may lack its `{`. It is wrong then, but the `}` that follows is not; unless that
+        # belongs to a stage around it.
+        if self.is_stage() and (current.opens or not self.stages):
+            self.stages.append(current)
+        self.found.append(current)
+        self.current, self.brackets = Stretch([]), []
+
+    def unclosed(self, opening: Lexeme) -> Diagnostic:
+        """Say that a bracket has no partner."""
+        way_out = f"add the missing `{PARTNER[opening.text]}`"
+        return _at(opening, self.source, f"`{opening.text}` is not closed", way_out)
+
+    def result(self) -> list[Stretch]:
+        """Return what was found."""
+        self.finish()
+        for stage in self.stages:
+            if stage.opens:
+                stage.problems.append(self.unclosed(stage.lexemes[-1]))
+        for stretch in self.found:
+            # Nobody knows where an open stage was meant to end: what follows is read as if it stood outside.
+            if stretch.stage and not stretch.stage.closed:
+                stretch.stage = None
+        return self.found
 
 
-def _begins(pair: Sequence[Lexeme], vocabulary: Vocabulary) -> bool:
+def _begins(word: Lexeme, after: Lexeme | None, vocabulary: Vocabulary) -> bool:
     """Whether a line is a new statement for sure: its first word begins one, and a word follows on the line."""
-    if len(pair) < 2 or pair[0].line != pair[1].line:
+    if after is None or after.line != word.line:
         return False
-    word, after = pair
     known = word.text in vocabulary.statements or word.text in vocabulary.reserved
     return known and after.kind not in vocabulary.operators and (after.text[0].isalnum() or after.text[0] == "_")
-
-
-def _close(stretch: Stretch, brackets: list[Lexeme], source: Source) -> Stretch:
-    if brackets and len(stretch.problems) < MAX_PROBLEMS:
-        # The innermost is the likeliest culprit; naming the others too would say one thing many times.
-        opening = brackets[-1]
-        way_out = f"add the missing `{PARTNER[opening.text]}`"
-        stretch.problems.append(_at(opening, source, f"`{opening.text}` is not closed", way_out))
-    return stretch
 
 
 def _mismatch(closing: Lexeme, brackets: list[Lexeme], source: Source) -> Iterator[Diagnostic]:

@@ -1,12 +1,15 @@
 """What a spec means: names resolved, values read, structures built. The result of checking, and what plan reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from qtnc.errors import Diagnostic, UsageError, did_you_mean
 from qtnc.source import Source, Span
 from qtnc.spec.pattern import Pattern
+from qtnc.spec.values import listing
+from qtnc.spec.wording import clip
 
 Goal = Literal["memory", "balanced", "latency"]
 Sign = Literal["<", "<=", ">", ">=", "==", "!="]
@@ -86,7 +89,17 @@ class NoneOf:
     span: Span
 
 
-Predicate = AnyLayer | OpIs | InSelector | NameIs | ElementsAre | AllOf | OneOf | NoneOf
+@dataclass(frozen=True)
+class Top:
+    """True of the ``count`` layers of ``base`` that have most of ``key``: the one predicate that compares layers."""
+
+    count: int
+    base: "Predicate"
+    key: str
+    span: Span
+
+
+Predicate = AnyLayer | OpIs | InSelector | NameIs | ElementsAre | AllOf | OneOf | NoneOf | Top
 """Sets and conditions alike are predicates on a layer: that is all a selection asks."""
 
 
@@ -110,10 +123,22 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Rewrites that go together, on top of those of ``base``."""
+
+    name: str
+    base: str | None
+    rewrites: tuple[Rewrite, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
 class Emit:
-    """A backend to write."""
+    """A backend to write, its options, and the layers that it is to be about (none: the model)."""
 
     backend: str
+    options: Any
+    selector: str | None
     span: Span
 
 
@@ -128,7 +153,10 @@ class Verify:
 
 @dataclass(frozen=True)
 class Spec:
-    """A spec without mistakes. Mappings are in order of the text."""
+    """A spec without mistakes. Mappings are in order of the text.
+
+    ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
+    """
 
     source: Source
     binds: Mapping[str, int]
@@ -137,8 +165,40 @@ class Spec:
     optimize: Goal
     selects: Mapping[str, Select]
     rewrites: tuple[Rewrite, ...]
+    stages: Mapping[str, Stage]
     emits: tuple[Emit, ...]
     verifies: tuple[Verify, ...]
+    stage: str | None = None
+
+    def at(self, stage: str | None) -> "Spec":
+        """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.
+
+        Parameters
+        ----------
+        stage
+            Its name; None is the last stage in the text, or none where there is none.
+
+        Raises
+        ------
+        UsageError
+            The spec has no such stage.
+        """
+        if stage is None and self.stages:
+            stage = [*self.stages][-1]
+        if stage is not None and stage not in self.stages:
+            known = f"stages are {listing(self.stages)}" if self.stages else "the spec has no stages"
+            way_out = " ".join(filter(None, (did_you_mean(stage, self.stages), known)))
+            raise UsageError(Diagnostic(f"unknown stage `{clip(stage)}`", None, way_out, self.source.name))
+        outside = self.rewrites[: len(self.rewrites) - len(self._of(self.stage))]
+        return replace(self, stage=stage, rewrites=outside + self._of(stage))
+
+    def _of(self, stage: str | None) -> tuple[Rewrite, ...]:
+        """Rewrites of a stage, those of its bases first."""
+        rewrites: tuple[Rewrite, ...] = ()
+        while stage is not None:
+            rewrites = self.stages[stage].rewrites + rewrites
+            stage = self.stages[stage].base
+        return rewrites
 
 
 def walk(predicate: Predicate) -> Iterator[Predicate]:
@@ -149,3 +209,5 @@ def walk(predicate: Predicate) -> Iterator[Predicate]:
             yield from walk(part)
     elif isinstance(predicate, NoneOf):
         yield from walk(predicate.part)
+    elif isinstance(predicate, Top):
+        yield from walk(predicate.base)

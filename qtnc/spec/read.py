@@ -1,6 +1,6 @@
 """A file to a program: read, parse, check, and say everything that is wrong in one go."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from qtnc.spec.syntax import MAX_LENGTH, recover
 from qtnc.spec.wording import MAX_ERRORS, in_order, too_long
 
 
-def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collection[str]) -> Spec:
+def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]]) -> Spec:
     """Read a spec from a file.
 
     Parameters
@@ -42,7 +42,9 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Collect
     return read_source(Source(str(path), text), structures, backends, path.parent)
 
 
-def read_source(source: Source, structures: Mapping[str, type[Any]], backends: Collection[str], folder: Path) -> Spec:
+def read_source(
+    source: Source, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]], folder: Path
+) -> Spec:
     """Read a spec from a text; ``folder`` is where relative paths start."""
     tree, errors = recover(source)
     # Nothing was read of a spec that is too long or of another version; too many errors mean that reading stopped.

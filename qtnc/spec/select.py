@@ -3,35 +3,25 @@
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from qtnc.errors import Diagnostic, InternalError, SpecError, did_you_mean
+from qtnc.source import Span
 from qtnc.spec import program
 from qtnc.spec.pattern import Pattern
-from qtnc.spec.values import listing
-
-
-class LayerFacts(Protocol):
-    """What a selection knows of a layer."""
-
-    @property
-    def name(self) -> str:
-        """The canonical name."""
-        ...
-
-    @property
-    def op(self) -> str:
-        """The op type, such as ``MatMul``."""
-        ...
-
-    @property
-    def elements(self) -> int:
-        """Elements of the weight."""
-        ...
-
+from qtnc.spec.rank import LayerFacts, Ranking
+from qtnc.spec.values import RefusedError, listing
 
 Selected = Mapping[str, tuple[str, ...]]
 """Layer names by selector."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """Names of layers, as far as they are settled: those of selectors, and those of every ``top`` by its place."""
+
+    selectors: dict[str, frozenset[str]] = field(default_factory=dict)
+    tops: dict[Span, frozenset[str]] = field(default_factory=dict)
 
 
 def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str, tuple[str, ...]]:
@@ -52,16 +42,26 @@ def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str,
     Raises
     ------
     SpecError
-        With a diagnostic for every selector that matches nothing, at the part of it that let nothing through.
+        With a diagnostic for every selector that matches nothing, at the part of it that let nothing through, and for
+        every ``top`` whose layers have nothing to be ranked by.
     """
     chosen: dict[str, tuple[str, ...]] = {}
-    members: dict[str, frozenset[str]] = {}
+    members = Members()
+    ranking = Ranking()
     errors = []
     for name, select in spec.selects.items():
+        # Backwards, so that a `top` of another comes after it.
+        for top in reversed([part for part in program.walk(select.predicate) if isinstance(part, program.Top)]):
+            among = [layer for layer in layers if holds(top.base, layer, members)]
+            members.tops[top.span] = frozenset(layer.name for layer in among)
+            try:
+                members.tops[top.span] = ranking.top(top, among)
+            except RefusedError as refused:
+                errors.append(refused.diagnostic)
         chosen[name] = tuple(layer.name for layer in layers if holds(select.predicate, layer, members))
-        members[name] = frozenset(chosen[name])
+        members.selectors[name] = frozenset(chosen[name])
         # A selector that is empty because an earlier one is would be the same error again.
-        if not chosen[name] and all(members[used] for used in _selectors(select.predicate)):
+        if not chosen[name] and all(members.selectors[used] for used in _selectors(select.predicate)):
             errors.append(_explain(select, layers, members))
     if errors:
         raise SpecError(*errors)
@@ -100,15 +100,15 @@ _COMPARE: dict[program.Sign, Callable[[int, int], bool]] = {
 }
 
 
-def holds(predicate: program.Predicate, layer: LayerFacts, members: Mapping[str, frozenset[str]]) -> bool:
-    """Whether ``predicate`` is true of ``layer``; ``members`` are the layers of the selectors above."""
+def holds(predicate: program.Predicate, layer: LayerFacts, members: Members) -> bool:
+    """Whether ``predicate`` is true of ``layer``; ``members`` has the selectors above and every ``top`` in it."""
     match predicate:
         case program.AnyLayer():
             return True
         case program.OpIs(op):
             return layer.op == op
         case program.InSelector(selector):
-            return layer.name in members[selector]
+            return layer.name in members.selectors[selector]
         case program.NameIs(pattern):
             return pattern.matches(layer.name)
         case program.ElementsAre(comparator, value):
@@ -119,13 +119,15 @@ def holds(predicate: program.Predicate, layer: LayerFacts, members: Mapping[str,
             return any(holds(part, layer, members) for part in parts)
         case program.NoneOf(part):
             return not holds(part, layer, members)
+        case program.Top(span=span):
+            return layer.name in members.tops[span]
 
 
 def _selectors(predicate: program.Predicate) -> set[str]:
     return {part.selector for part in program.walk(predicate) if isinstance(part, program.InSelector)}
 
 
-def _explain(select: program.Select, layers: Sequence[LayerFacts], members: Mapping[str, frozenset[str]]) -> Diagnostic:
+def _explain(select: program.Select, layers: Sequence[LayerFacts], members: Members) -> Diagnostic:
     """Go through the conditions in order, and say which one let nothing through, and of what."""
     if not layers:
         return Diagnostic(f"`{select.name}` selects nothing", select.span, "the model has no layers with weights")
@@ -139,6 +141,8 @@ def _explain(select: program.Select, layers: Sequence[LayerFacts], members: Mapp
 
 
 def _conjuncts(predicate: program.Predicate) -> list[program.Predicate]:
+    if isinstance(predicate, program.Top):
+        return [*_conjuncts(predicate.base), predicate]
     if not isinstance(predicate, program.AllOf):
         return [predicate]
     return [conjunct for part in predicate.parts for conjunct in _conjuncts(part)]

@@ -1,6 +1,7 @@
 """Text to tree. All syntax errors of a source are found at once; the only file that knows the parser generator."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -40,6 +41,7 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     statements: list[tree.Statement] = []
     errors: list[Diagnostic] = []
     lost: set[str] = set()
+    inside: dict[int, list[tree.Statement]] = {}  # what stands in a stage, by where the stage begins
     for stretch in stretches(source, _lexemes(source.text), vocabulary()):
         outcome = _statement(source, stretch)
         if isinstance(outcome, tree.Header) and outcome.version.text != "1":
@@ -49,10 +51,17 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
             errors += outcome
             lost.update(lexeme.text for lexeme in stretch.lexemes)
         else:
-            statements.append(outcome)
+            # Where the first line of a stage is lost, what stands in it is still worth checking.
+            around = inside.get(stretch.stage.start, statements) if stretch.stage else statements
+            around.append(outcome)
+            if isinstance(outcome, tree.Stage):
+                inside[stretch.start] = []
         if len(errors) > wording.MAX_ERRORS:
             break
-    return tree.SpecTree(source, tuple(statements), frozenset(lost)), tuple(wording.in_order(errors))
+    whole = tuple(
+        replace(s, statements=tuple(inside[s.span.start])) if isinstance(s, tree.Stage) else s for s in statements
+    )
+    return tree.SpecTree(source, whole, frozenset(lost)), tuple(wording.in_order(errors))
 
 
 def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagnostic]:
@@ -65,7 +74,9 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
     if stretch.problems:
         return stretch.problems
     if first.text not in words.statements:
-        return [wording.unknown_statement(first, place, words)]
+        return [wording.unknown_statement(first, place, words, within=stretch.stage is not None)]
+    if stretch.stage and first.text not in words.inside:
+        return [wording.outside(first.text, place, words)]
     built = _parse(source, stretch)
     if isinstance(built, tree.Rewrite):
         later = [call.name for call in built.chain if call.name.text in words.reserved]
@@ -80,7 +91,7 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
     know that too, but where it expects ``on`` it sees one in ``once``.
     """
     parser = _parser().parse_interactive("", start="statement")
-    before = stretch.lexemes[0]
+    read: list[Lexeme] = []
     token = Token("", "")
     for lexeme in stretch.lexemes:
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
@@ -91,27 +102,27 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
             parser.feed_token(token)
         except UnexpectedToken:
             # A reserved word may have passed for a name: `-> best of {...}`.
-            if before.text in vocabulary().reserved:
-                return wording.not_yet(before.text, Span(source, before.start, before.end))
-            return _expected(parser, Span(source, lexeme.start, lexeme.end), before, stretch)
-        before = lexeme
+            if read[-1].text in vocabulary().reserved:
+                return wording.not_yet(read[-1].text, Span(source, read[-1].start, read[-1].end))
+            return _expected(parser, Span(source, lexeme.start, lexeme.end), read)
+        read.append(replace(lexeme, kind=kind))
     try:
         parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
     except UnexpectedToken:
-        return _expected(parser, Span(source, before.end, before.end), before, stretch)
+        return _expected(parser, Span(source, read[-1].end, read[-1].end), read)
     built: tree.Statement = _Build(source).transform(parsed)
     return built
 
 
-def _expected(parser: InteractiveParser, place: Span, before: Lexeme, stretch: Stretch) -> Diagnostic:
+def _expected(parser: InteractiveParser, place: Span, read: list[Lexeme]) -> Diagnostic:
     accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-    return wording.expected(place, before, stretch.lexemes[0].text, accepted, _spelling())
+    return wording.expected(place, read, accepted, _spelling())
 
 
 @cache
 def _parser() -> Lark:
     grammar = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
-    starts = ["statement", "operator", "opening", "closing", "reserved", "mistake"]
+    starts = ["statement", "inside", "operator", "opening", "closing", "reserved", "mistake"]
     return Lark(grammar, parser="lalr", lexer="basic", start=starts, propagate_positions=True)
 
 
@@ -133,10 +144,22 @@ def vocabulary() -> Vocabulary:
     def kinds(rule: str) -> frozenset[str]:
         return frozenset(r.expansion[0].name for r in _parser().rules if r.origin.name == rule)
 
-    begin = {_spelling()[kind] for statement in kinds("statement") for kind in kinds(statement)}
-    statements = tuple(word for word in wording.FORMS if word in begin)
-    reserved = tuple(sorted(_spelling()[kind] for kind in kinds("reserved")))
-    return Vocabulary(kinds("operator"), kinds("opening"), kinds("closing"), kinds("mistake"), statements, reserved)
+    def words(rule: str, last: str | None = None) -> tuple[str, ...]:
+        """Words that begin the statements of a rule; with ``last``, those of them that end so."""
+        expansions = [r.expansion for r in _parser().rules if r.origin.name in kinds(rule)]
+        begin = {_spelling()[e[0].name] for e in expansions if last in (None, e[-1].name)}
+        return tuple(word for word in wording.FORMS if word in begin)
+
+    return Vocabulary(
+        operators=kinds("operator"),
+        openings=kinds("opening"),
+        closings=kinds("closing"),
+        mistakes=kinds("mistake"),
+        statements=words("statement"),
+        stages=words("statement", last="LBRACE"),
+        inside=words("inside"),
+        reserved=tuple(sorted(_spelling()[kind] for kind in kinds("reserved"))),
+    )
 
 
 class _Build(Transformer_NonRecursive[Token, Any]):
@@ -161,6 +184,7 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "STRING": lambda text, span: tree.String(text[1:-1], span),
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
     "COMPARATOR": tree.Comparator,
+    "TOP": tree.Name,
 }
 
 _NODES: dict[str, Callable[..., Any]] = {
@@ -172,12 +196,14 @@ _NODES: dict[str, Callable[..., Any]] = {
     "select": tree.Select,
     "rewrite": tree.Rewrite,
     "chain": lambda *parts: parts[:-1],
+    "stage": lambda name, base, span: tree.Stage(name, base, (), span),
     "emit": tree.Emit,
     "verify": tree.Verify,
     "filtered": tree.Filtered,
     "either": lambda *parts: tree.Either(parts[:-1], parts[-1]),
     "both": lambda *parts: tree.Both(parts[:-1], parts[-1]),
     "complement": tree.Complement,
+    "top": tree.Top,
     "layers": tree.Layers,
     "everything": tree.Everything,
     "comparison": tree.Comparison,

@@ -132,7 +132,17 @@ class Filtered:
     span: Span
 
 
-Expression = Layers | Everything | Comparison | Either | Both | Complement | Filtered
+@dataclass(frozen=True)
+class Top:
+    """``top count of set by key``."""
+
+    count: Number
+    base: "Expression"
+    key: Name
+    span: Span
+
+
+Expression = Layers | Everything | Comparison | Either | Both | Complement | Filtered | Top
 
 
 @dataclass(frozen=True)
@@ -198,10 +208,21 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
-class Emit:
-    """``emit backend``."""
+class Stage:
+    """``stage name extends base { ... }``; the span is that of its first line."""
 
-    backend: Name
+    name: Name
+    base: Name | None
+    statements: "tuple[Statement, ...]"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Emit:
+    """``emit backend(option: value, ...) for selector``."""
+
+    backend: Call
+    selector: Name | None
     span: Span
 
 
@@ -214,7 +235,7 @@ class Verify:
     span: Span
 
 
-Statement = Header | Bind | Data | Optimize | Select | Rewrite | Emit | Verify
+Statement = Header | Bind | Data | Optimize | Select | Rewrite | Stage | Emit | Verify
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
-from qtnc.spec.tree import Name, Number, Sequence, Value
+from qtnc.spec.tree import Name, Number, Sequence, String, Value
 from qtnc.spec.wording import clip
 from qtnc.structures.options import Kind, Option, Sites
 
@@ -126,6 +126,13 @@ def _site(value: Value) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _text(option: Option, value: Value) -> str:
+    if isinstance(value, String):
+        return value.text
+    near = f'did you mean `"{clip(value.text)}"`?' if isinstance(value, Name) else _doc(option)
+    raise _unlike(f"`{option.name}`", "a string in double quotes", value, near)
+
+
 def _word(option: Option, value: Value) -> str:
     if isinstance(value, Name) and value.text in option.words:
         return value.text
@@ -138,6 +145,7 @@ READERS: dict[Kind, Callable[[Option, Value], Any]] = {
     "fraction": _fraction,
     "number": _number,
     "sites": _sites,
+    "text": _text,
     "word": _word,
 }
 """How an option of each kind is read."""

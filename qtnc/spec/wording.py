@@ -1,6 +1,6 @@
 """Syntax errors in words: what was expected, after what, and the form of the statement."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
@@ -17,10 +17,18 @@ FORMS = {
     "optimize": "optimize memory",
     "select": 'select NAME = OP where name ~ "GLOB" and weight.elements >= 64Ki',
     "rewrite": "rewrite SELECTOR -> STRUCTURE(OPTION: VALUE, ...) on DATA",
+    "stage": "stage NAME extends BASE { ... }",
     "emit": "emit BACKEND",
     "verify": "verify outputs within 5% on DATA",
 }
 """How each statement looks, by the word it begins with."""
+
+FULLER = {
+    ("select", "TOP"): "select NAME = top N of (SET where CONDITION) by KEY",
+    ("emit", "LPAR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
+    ("emit", "FOR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
+}
+"""How it looks where more of it is used, by that word and a terminal in it."""
 
 MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"NAME", "LPAR", "STAR"}), "an op, a selector, `*` or `(`"),
@@ -35,26 +43,25 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
 """What a set of acceptable terminals means to a reader; the first row that is contained in it speaks."""
 
 
-def expected(
-    place: Span, before: Lexeme, keyword: str, accepted: Collection[str], spelling: Mapping[str, str]
-) -> Diagnostic:
+def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spelling: Mapping[str, str]) -> Diagnostic:
     """Say what was expected.
 
     Parameters
     ----------
     place
         What was found, or the end of the statement.
-    before
-        The last lexeme that was understood.
-    keyword
-        The word that begins the statement.
+    read
+        The lexemes that were understood, of the kinds that they were taken for.
     accepted
         Terminals that could have come.
     spelling
         Those terminals that are spelled in one way only, such as ``->``.
     """
-    form = f"the form is `{FORMS[keyword]}`"
-    if "$END" in accepted and place.text:
+    keyword, before = read[0].text, read[-1]
+    fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
+    form = f"the form is `{next(filter(None, fuller), FORMS[keyword])}`"
+    # After `top` the statement may end, for it may be a name; what goes on lacks the number.
+    if "$END" in accepted and "NUMBER" not in accepted and place.text:
         return Diagnostic(f"unexpected `{clip(place.text)}` after `{clip(before.text)}`", place, form)
     wanted = next((meaning for kinds, meaning in MEANINGS if kinds <= set(accepted)), None)
     if wanted is None:
@@ -62,14 +69,24 @@ def expected(
     return Diagnostic(f"expected {wanted} after `{clip(before.text)}`", place, form)
 
 
-def unknown_statement(word: Lexeme, place: Span, vocabulary: Vocabulary) -> Diagnostic:
-    """Say that no statement begins with this."""
+def unknown_statement(word: Lexeme, place: Span, vocabulary: Vocabulary, *, within: bool = False) -> Diagnostic:
+    """Say that no statement begins with this; ``within`` a stage there are fewer."""
     if word.kind in vocabulary.operators:
         way_out = f"end the line before with `{word.text}`, and this line continues it"
         return Diagnostic(f"a statement cannot begin with `{word.text}`", place, way_out)
-    listed = ", ".join(f"`{s}`" for s in vocabulary.statements)
-    way_out = did_you_mean(word.text, vocabulary.statements) or f"statements begin with {listed}"
+    known = vocabulary.inside if within else vocabulary.statements
+    way_out = did_you_mean(word.text, known) or _beginnings(known, within=within)
     return Diagnostic(f"`{clip(word.text)}` begins no statement", place, way_out)
+
+
+def outside(word: str, place: Span, vocabulary: Vocabulary) -> Diagnostic:
+    """Say that a statement does not stand in a stage."""
+    return Diagnostic(f"`{word}` belongs outside of stages", place, _beginnings(vocabulary.inside, within=True))
+
+
+def _beginnings(words: Iterable[str], *, within: bool) -> str:
+    listed = ", ".join(f"`{word}`" for word in words)
+    return f"statements {'in a stage ' if within else ''}begin with {listed}"
 
 
 def other_version(header: Header) -> Diagnostic:

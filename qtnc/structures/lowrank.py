@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Problem, Proposal, element_budget
+from qtnc.structures.structure import Part, Problem, Proposal, element_budget
 from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
+from qtnc.tensor.sites import matrix_sites
+from qtnc.tensor.truncate import truncated
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class LowRank:
             reason = "rank as asked" if rank == self.rank else "full rank"
         return Proposal(LowRank(rank=rank), problem.spectrum.error(rank), reason)
 
+    def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
+        """Return the one network."""
+        return (Part(self.op_type, self.network(shape)),)
+
     def network(self, shape: tuple[int, int]) -> TensorNetwork:
         """Return ``m, m r -> ...``: x times A times B."""
         sizes = {"m": shape[0], "r": self._rank, "n": shape[1]}
@@ -62,6 +68,10 @@ class LowRank:
         """Multiply A and B."""
         a, b = cores
         return np.asarray(a @ b)
+
+    def project(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Truncate the SVD."""
+        return truncated(weight, matrix_sites(*weight.shape), (self._rank,))
 
     def settled(self) -> Mapping[str, Any]:
         """Return the rank."""

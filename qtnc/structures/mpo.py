@@ -1,7 +1,7 @@
 """Matrix product operator: W as a chain of cores, one per site."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Literal
 
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
-from qtnc.structures.structure import Problem, Proposal
+from qtnc.structures.structure import MisfitError, Part, Problem, Proposal
 from qtnc.tensor.als import polish
 from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import balance, dense, tt_svd
 from qtnc.tensor.network import TensorNetwork
-from qtnc.tensor.sites import Sites, balanced, is_matrix
+from qtnc.tensor.sites import Sites, balanced, features, is_matrix
+from qtnc.tensor.truncate import truncated
 
 SWEEPS = 6
 
@@ -67,6 +68,10 @@ class Mpo:
             trial, reason = settle_bonds(problem, sites, limits), "sites as asked"
         return Proposal(Mpo(sites=trial.sites, bonds=trial.bonds), trial.error, reason)
 
+    def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
+        """Return the one network."""
+        return (Part(self.op_type, self.network(shape)),)
+
     def network(self, shape: tuple[int, int]) -> TensorNetwork:
         """Return ``m0 m1, m0 n0 r1, r1 m1 n1 -> n0 n1``; outer bonds and modes of size 1 are left out."""
         sites, bonds = self._settled()
@@ -99,6 +104,20 @@ class Mpo:
         full = (c.reshape(ends[k], *sites[k], ends[k + 1]) for k, c in enumerate(cores))
         return dense(tuple(full), shape)
 
+    def project(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Truncate by TT-SVD; a weight that the sites only hold with padding is padded."""
+        sites, bonds = self._settled()
+        rows, columns = features(sites)
+        M, N = weight.shape
+        return truncated(np.pad(weight, ((0, rows - M), (0, columns - N))), sites, bonds)[:M, :N]
+
+    def on_register(self) -> "Mpo":
+        """The operator with sites that a circuit can act across: two even ones where the search is left open.
+
+        The search would compare with low rank, whose shape no circuit can change.
+        """
+        return replace(self, sites=2) if self.sites == "auto" else self
+
     def settled(self) -> Mapping[str, Any]:
         """Return sites and bonds."""
         sites, bonds = self._settled()
@@ -115,7 +134,7 @@ class Mpo:
         rows, columns = (prod(site[axis] for site in self.sites) for axis in (0, 1))
         if rows < problem.shape[0] or columns < problem.shape[1]:
             M, N = problem.shape
-            raise ValueError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
+            raise MisfitError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
         return self.sites
 
 

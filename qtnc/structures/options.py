@@ -1,7 +1,7 @@
-"""What an option of a structure may be: its kind, its default and one line of documentation.
+"""What an option of a structure or a backend may be: its kind, its default and one line of documentation.
 
-A structure declares its options as dataclass fields made by :func:`option`. The language reads them here, so a new
-structure's options are part of the language without a line of grammar.
+Both declare their options as dataclass fields made by :func:`option`. The language reads them here, so the options of
+a new structure or backend are part of the language without a line of grammar.
 """
 
 from dataclasses import MISSING, dataclass, field, fields
@@ -10,9 +10,9 @@ from typing import Any, Literal
 Sites = tuple[tuple[int, int], ...]
 """Input and output modes of each site, e.g. ``((8, 16), (16, 24))`` for ``[8x16, 16x24]``."""
 
-Kind = Literal["count", "fraction", "number", "sites", "word"]
+Kind = Literal["count", "fraction", "number", "sites", "text", "word"]
 """``count``: whole number >= 1. ``fraction``: percentage in (0 %, 100 %], as a float. ``number``: float >= 0.
-``sites``: ``auto``, a count, or a list of ``MxN``. ``word``: one of the listed words."""
+``sites``: ``auto``, a count, or a list of ``MxN``. ``text``: a quoted string. ``word``: one of the listed words."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = ()) -> A
     return field(default=default, metadata={"option": (kind, doc, words)})
 
 
-def options_of(structure: type[Any]) -> dict[str, Option]:
-    """Read the options of a structure by name, in the order of its fields."""
+def options_of(owner: type[Any]) -> dict[str, Option]:
+    """Read the options of a structure or a backend by name, in the order of its fields."""
     found = {}
-    for f in fields(structure):
+    for f in fields(owner):
         if "option" in f.metadata:
             kind, doc, words = f.metadata["option"]
             default = None if f.default is MISSING else f.default

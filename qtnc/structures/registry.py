@@ -6,8 +6,9 @@ The table is handed down by the compiler, so that a third party's structure ente
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from qtnc.structures.circuit import Circuits
 from qtnc.structures.lowrank import LowRank
 from qtnc.structures.mpo import Mpo
 from qtnc.structures.structure import Structure
 
-STRUCTURES: Mapping[str, type[Structure]] = MappingProxyType({s.name: s for s in (LowRank, Mpo)})
+STRUCTURES: Mapping[str, type[Structure]] = MappingProxyType({s.name: s for s in (LowRank, Mpo, Circuits)})

@@ -1,4 +1,4 @@
-"""What every structure offers: a proposal at plan time, cores at compile time, a network in between."""
+"""What every structure offers: a proposal at plan time, stored arrays at compile time, the parts they belong to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qtnc.quantum.circuit import Circuit
 from qtnc.tensor.lowrank import Spectrum, spectrum
 from qtnc.tensor.metric import Matrix, relative_error
 from qtnc.tensor.network import TensorNetwork
@@ -51,11 +52,30 @@ class Proposal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """One factor of what stands for a weight; x goes through the parts in turn.
+
+    Attributes
+    ----------
+    op_type : operator of the ``qtn`` dialect.
+    product : what it computes, and the shapes of what it stores.
+    role : what tells it from the other parts of its layer; "" for the one that bears the layer's name.
+    """
+
+    op_type: str
+    product: TensorNetwork | Circuit
+    role: str = ""
+
+
+class MisfitError(ValueError):
+    """The options of a structure do not fit the weight."""
+
+
 class Structure(Protocol):
     """A family of approximations. Its dataclass fields made by ``option`` are its options in the language."""
 
     name: ClassVar[str]
-    op_type: ClassVar[str]
 
     def check(self) -> str | None:
         """Why these options cannot stand together, or None."""
@@ -67,15 +87,25 @@ class Structure(Protocol):
         ...
 
     def propose(self, problem: Problem) -> Proposal:
-        """Settle everything that is left open."""
+        """Settle everything that is left open.
+
+        Raises
+        ------
+        MisfitError
+            If the options do not fit the weight.
+        """
         ...
 
-    def network(self, shape: tuple[int, int]) -> TensorNetwork:
-        """Return the network of the settled structure for a weight (M, N)."""
+    def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
+        """Return the factors of the settled structure for a weight (M, N)."""
         ...
 
     def fit(self, problem: Problem) -> tuple[NDArray[np.float64], ...]:
-        """Cores of the settled structure, shaped as ``network`` says."""
+        """Stored arrays of the settled structure, those of each part in turn."""
+        ...
+
+    def project(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Matrix (M, N) near the weight that the settled structure can hold, plain and fast, in the weight's dtype."""
         ...
 
     def dense(self, cores: tuple[NDArray[np.float64], ...], shape: tuple[int, int]) -> Matrix:
@@ -91,3 +121,8 @@ def element_budget(share: float, shape: tuple[int, int]) -> int:
     """Elements that a share of the original weight's bytes buys, cores being stored in the weight's own dtype."""
     # A percentage is not exact in binary: 29 % of 100 elements is 29 elements, not 28.999...
     return int(share * shape[0] * shape[1] * (1.0 + 1e-12))
+
+
+def parameters_of(parts: tuple[Part, ...]) -> int:
+    """Stored numbers of all parts, padding and angles included."""
+    return sum(part.product.parameters for part in parts)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from qtnc.calibrate.data import Feed, load_npz
 from qtnc.errors import DataError, Diagnostic, OutputError
 from qtnc.importers.onnx import read_model
-from qtnc.output.manifest import Check, data_hashes, locate, read_manifest, sha256
+from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
 from qtnc.verify.compare import Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
 from qtnc.verify.seeded import seeded_feed
@@ -38,11 +38,27 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
         If the folder is not whole, or the original is not where the manifest says and ``model_path`` is None.
     """
     manifest = read_manifest(folder)
+    original, model = read_original(folder, manifest, model_path)
+    return check_folder(
+        folder, manifest.backends, model, original, feeds_of(manifest.checks, folder, model, manifest.binds)
+    )
+
+
+def read_original(folder: Path, manifest: Manifest, model_path: Path | None) -> tuple[Path, ir.Model]:
+    """Read the model that a folder was compiled from, where the manifest says or at ``model_path``.
+
+    Raises
+    ------
+    OutputError
+        If it is not there, or is another.
+    """
     original = model_path or locate(folder, manifest.original)
     if not original.is_file():
         raise OutputError(
             Diagnostic(
-                f"the original model is not at {manifest.original}", place=str(folder), help="name it by --model"
+                f"the original model is not at {model_path or manifest.original}",
+                place=str(folder),
+                help="name it by --model",
             )
         )
     if sha256(original) != manifest.original_sha256:
@@ -51,9 +67,7 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
     if data_hashes(original) != manifest.original_data:
         reason = "the weights beside this model are not those that were compiled: their hash differs"
         raise OutputError(Diagnostic(reason, place=str(original)))
-    return check_folder(
-        folder, manifest.backends, model, original, feeds_of(manifest.checks, folder, model, manifest.binds)
-    )
+    return original, model
 
 
 def feeds_of(checks: Sequence[Check], base: Path, model: ir.Model, binds: Mapping[str, int]) -> tuple[Inputs, ...]:

@@ -69,7 +69,7 @@ def torch_runner(folder: Path, inputs: list[str], outputs: list[str]) -> Runner:
 
     def run(feed: Feed) -> Outputs:
         with torch.inference_mode():
-            found = model(*(torch.from_numpy(np.ascontiguousarray(feed[name])) for name in inputs))
+            found = model(*(torch.from_numpy(np.asarray(feed[name], order="C")) for name in inputs))
         values = [found] if isinstance(found, torch.Tensor) else list(found)
         return {name: value.detach().numpy() for name, value in zip(outputs, values, strict=True)}
 

@@ -87,7 +87,7 @@ def _table_size(value: ir.Value) -> int | None:
         if node.op_type == "Gather" and position == 1 and (table := node.inputs[0]) is not None:
             axis = node.attributes.get_int("axis", 0)
             length = table.shape[axis] if table.shape is not None and axis < len(table.shape) else None
-            found += [length] if isinstance(length, int) else []
+            found += [length] if isinstance(length, int) and length else []
     return min(found, default=None)
 
 

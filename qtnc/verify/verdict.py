@@ -39,7 +39,12 @@ class Verdict:
     @property
     def holds(self) -> bool:
         """Whether every backend is within the tolerance and the backends agree."""
-        return (self.tolerance is None or self.worst <= self.tolerance) and self.disagreement <= AGREEMENT
+        return (self.tolerance is None or self.worst <= self.tolerance) and self.agrees
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the backends are the same model."""
+        return self.disagreement <= AGREEMENT
 
     def lines(self) -> list[str]:
         """One line a backend and output, and one for agreement."""
@@ -52,7 +57,7 @@ class Verdict:
                 failed = " FAILED" if self.tolerance is not None and not error <= self.tolerance else ""
                 name = printable(output)
                 found.append(f"{backend}: {name} differs by {error:.3%} on {self.data} ({allowed}){failed}")
-        if self.disagreement > AGREEMENT:
+        if not self.agrees:
             found.append(f"backends differ from each other by {self.disagreement:.3%} (allowed {AGREEMENT:.1%}) FAILED")
         return found
 

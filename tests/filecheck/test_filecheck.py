@@ -29,6 +29,7 @@ from filecheck.options import Options
 from filecheck.parser import Parser
 from qtnc.passes import PASSES
 
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import QtncError
 from qtnc.ir.layers import find_layers
 from qtnc.ir.text.printer import Printer, print_model
@@ -85,7 +86,7 @@ def named_pass(name: str, written: str) -> tuple[type[Any], dict[str, Any]]:
 
 def structure(written: str) -> Structure:
     spec = f"qtn 1\nselect s = *\nrewrite s -> {written}\nemit onnx\n"
-    (rewrite,) = read_source(Source("DECIDE", spec), STRUCTURES, ("onnx",), HERE).rewrites
+    (rewrite,) = read_source(Source("DECIDE", spec), STRUCTURES, BACKENDS, HERE).rewrites
     return rewrite.structure
 
 

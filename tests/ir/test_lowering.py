@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes.common import InlinePass
 
 from qtnc.errors import InternalError
-from qtnc.ir.dialect import DOMAIN, define, is_qtn, network_call, network_of, path_of
+from qtnc.ir.dialect import DOMAIN, define, is_qtn, network_of, path_of, product_call
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.order import Path
 
@@ -92,7 +92,7 @@ def model_of(network: TensorNetwork, path: Path, lead: list[int | str]) -> ir.Mo
     cores = [ir.val(f"c{k}", ir.DataType.DOUBLE, list(shape)) for k, shape in enumerate(network.core_shapes)]
     graph = ir.Graph([x, *cores], [], nodes=[], opset_imports={"": 18}, name="main")
     model = ir.Model(graph, ir_version=10)
-    node = network_call(model, "MPO", "layer", x, cores, network, path)
+    node = product_call(model, "MPO", "layer", x, cores, network, path)
     node.outputs[0].name = "y"
     graph.append(node)
     graph.outputs.append(node.outputs[0])

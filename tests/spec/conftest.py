@@ -1,12 +1,13 @@
-"""A small language to test with: two structures whose options are of every kind, and two backends."""
+"""A small language to test with: three structures and three backends, whose options are of every kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
+from qtnc.backends.options import OnnxOptions, TorchOptions
 from qtnc.errors import SpecError
 from qtnc.source import Source
 from qtnc.spec.program import Spec
@@ -37,8 +38,32 @@ class Chain:
     start: str = option("word", "exact", "where the sweeps start", ("exact", "random"))
 
 
-STRUCTURES = {"lowrank": Thin, "mpo": Chain}
-BACKENDS = ("torch", "onnx")
+@dataclass(frozen=True)
+class Around:
+    name: ClassVar[str] = "circuit"
+    wraps: ClassVar[bool] = True
+
+    depth: int = option("count", 4, "layers of gates")
+    layout: str = option("word", "brickwall", "which qubits gates join", ("brickwall", "cross"))
+    inner: Any = None
+
+    def check(self) -> str | None:
+        return "circuits surround no circuits" if isinstance(self.inner, Around) else None
+
+
+@dataclass(frozen=True)
+class Device:
+    selects: ClassVar[bool] = True
+
+    target: str = option("text", "line-5q", "the device")
+    shots: int | None = option("count", None, "how often it is measured")
+
+    def check(self) -> str | None:
+        return "a simulator has no `shots`" if self.target == "exact" and self.shots else None
+
+
+STRUCTURES = {"lowrank": Thin, "mpo": Chain, "circuit": Around}
+BACKENDS = {"torch": TorchOptions, "onnx": OnnxOptions, "qiskit": Device}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
 from qtnc.source import Source
 from qtnc.spec.program import Spec
@@ -20,19 +21,31 @@ select mlp  = (MatMul or Gemm) where name ~ re"layers\.\d+\.mlp" and not weight.
 select rest = * and not (attn or mlp)
 rewrite mlp  -> mpo(sites: [8x16, 16x24], max_bond: 64) on calib   # a comment
 rewrite attn -> lowrank(bytes: 30%)
+select hard = top 4 of (attn and MatMul) by entropy where not name ~ "top"
+stage classical {
+    rewrite mlp -> mpo(max_bond: 8)
+}
+stage final extends classical {   # a comment
+    rewrite hard -> circuit(depth: 4, layout: cross) | mpo(max_bond: 8) on calib
+    rewrite mlp -> lowrank(rank: 8)
+}
 emit torch
+emit qiskit(target: "line-9q", shots: 100_000) for hard
 verify outputs within 5% on calib
 """
 PIECES = [*GOOD.split(), *"()[]{}|,=:~.*\"#-'\\", "->", "\n", 're"', "stage", "best", "\0", "§", "\r", "1e9", "-3%"]
+PIECES += ["\nstage a {\n", "\n}\n", "\nheal {", "top 2 of", "by"]
 
 
 def outcome(text: str) -> Spec | SpecError:
     found: Spec | SpecError
     try:
-        found = read_source(Source("any.qtn", text), STRUCTURES, ("torch", "onnx"), Path())
+        found = read_source(Source("any.qtn", text), STRUCTURES, BACKENDS, Path())
     except SpecError as error:
         found = error
-    if isinstance(found, SpecError):
+    if isinstance(found, Spec):
+        assert all(found.at(stage).stage == stage for stage in found.stages)
+    else:
         assert all(diagnostic.message for diagnostic in found.diagnostics)
         spans = [diagnostic.span for diagnostic in found.diagnostics if diagnostic.span]
         assert all(0 <= span.start <= span.end <= len(text) for span in spans)
@@ -69,8 +82,11 @@ def test_any_mutation_of_a_good_spec(data: st.DataObject) -> None:
     outcome(text)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, GOOD.count("\n") - 1), st.sampled_from(["select =", "emit", "$", "rewrite x ->", "bind a = b"]))
+BAD = ["select =", "emit", "$", "rewrite x ->", "bind a = b", "stage", "stage x", "stage {}", "top", "heal {}", "{ }"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, GOOD.count("\n") - 1), st.sampled_from(BAD))
 def test_a_bad_line_anywhere_is_one_error_at_that_line(after: int, bad: str) -> None:
     lines = GOOD.splitlines()
     lines.insert(after + 1, bad)

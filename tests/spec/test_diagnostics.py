@@ -111,7 +111,7 @@ def test_a_diagnostic_is_safe_to_print() -> None:
 
 def test_every_statement_of_the_grammar_has_a_form() -> None:
     assert set(vocabulary().statements) == set(FORMS)
-    assert vocabulary().reserved == ("best", "budget", "heal", "include", "let", "rule", "stage", "use")
+    assert vocabulary().reserved == ("best", "budget", "heal", "include", "let", "rule", "use")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -127,6 +127,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (Path("a\0b"), "cannot read the spec: embedded null byte"),
     ):
         with pytest.raises(SpecError) as caught:
-            read_spec(path, {}, ())
+            read_spec(path, {}, {})
         shown = str(path).replace("\0", r"\x00")  # a terminal gets no control characters
         assert str(caught.value) == f"{shown}: error: {message}"

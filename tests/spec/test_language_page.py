@@ -1,13 +1,17 @@
 """The language's page tells the truth: its examples, its messages, its table of options."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
 from qtnc.source import Source
 from qtnc.spec.program import Spec
+from qtnc.spec.rank import KEYS
 from qtnc.spec.read import read_source
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS
@@ -21,12 +25,13 @@ VALUES: dict[Kind, str] = {
     "fraction": "percentage",
     "number": "number",
     "sites": "sites",
+    "text": "text",
     "word": "word",
 }
 
 
 def read(text: str) -> Spec:
-    return read_source(Source("spec.qtn", text), STRUCTURES, ("torch", "onnx"), Path())
+    return read_source(Source("spec.qtn", text), STRUCTURES, BACKENDS, Path())
 
 
 @pytest.mark.parametrize(("text", "after"), BLOCKS)
@@ -58,11 +63,19 @@ def test_limits_and_units() -> None:
     assert all(f"`{unit}`" in PAGE for unit in UNITS)
 
 
-def test_every_option_is_listed() -> None:
-    rows = [
-        f"| `{name}` | `{option.name}` | {' or '.join(option.words) or VALUES[option.kind]} | {option.doc} |"
-        for name, structure in STRUCTURES.items()
-        for option in options_of(structure).values()
-    ]
-    listed = PAGE.split("<!-- options -->\n")[1].split("\n<!-- /options -->")[0].splitlines()[2:]
+def test_keys_are_listed() -> None:
+    section = PAGE.split("| key |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(KEYS)
+
+
+@pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])
+def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> None:
+    rows = []
+    for name, owner in owners.items():
+        for option in options_of(owner).values():
+            value = " or ".join(option.words) or VALUES[option.kind]
+            rows.append(f"| `{name}` | `{option.name}` | {value} | {option.doc} |")
+        if not options_of(owner):
+            rows.append(f"| `{name}` | | | |")
+    listed = PAGE.split(f"<!-- {table} -->\n")[1].split(f"\n<!-- /{table} -->")[0].splitlines()[2:]
     assert listed == rows, "docs/language.md should list:\n" + "\n".join(rows)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from qtnc.backends.options import BACKENDS, OnnxOptions, TorchOptions
 from qtnc.spec.program import AllOf, ElementsAre, NameIs, NoneOf, OneOf, OpIs, Spec, Verify
 from qtnc.spec.read import read_spec
 
@@ -113,15 +114,64 @@ def test_a_rewrite_may_span_lines(text: str, read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["data", "select", "on", "take", "stage", "outputs", "qtn", "best", "npz", "re", "name"]
+    "word",
+    [
+        "data",
+        "select",
+        "on",
+        "take",
+        "stage",
+        "extends",
+        "top",
+        "of",
+        "by",
+        "for",
+        "outputs",
+        "qtn",
+        "best",
+        "re",
+        "name",
+    ],
 )
 def test_words_of_the_language_are_names_where_a_name_is_due(word: str, read: Read) -> None:
     spec = read(
         f'qtn 1\nbind {word} = 1\ndata {word} = npz("a")\nselect {word} = MatMul\nselect b = {word} and MatMul\n'
-        f"rewrite {word} -> mpo on {word}\nemit torch\nverify outputs within 5% on {word}\n"
+        f"stage {word} {{\nrewrite {word} -> mpo on {word}\n}}\nstage x extends {word} {{ }}\n"
+        f"rewrite {word} -> mpo on {word}\nemit qiskit for {word}\nverify outputs within 5% on {word}\n"
     )
     assert (spec.rewrites[0].selector, spec.rewrites[0].data) == (word, word)
+    assert (spec.stages["x"].base, spec.emits[0].selector) == (word, word)
     assert isinstance(spec.verifies[0], Verify)
+
+
+def test_a_chain_is_built_from_its_end(read: Read) -> None:
+    text = "circuit(depth: 2, layout: cross) |\n  mpo(max_bond: 8)"
+    (rewrite,) = read(f"qtn 1\nselect a = MatMul\nrewrite a -> {text}\nemit torch").rewrites
+    outer, inner = rewrite.structure, rewrite.structure.inner
+    assert (outer.name, outer.depth, outer.layout) == ("circuit", 2, "cross")
+    assert (inner.name, inner.max_bond) == ("mpo", 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "selector"),
+    [
+        ("qiskit", ("line-5q", None), None),
+        ("qiskit()", ("line-5q", None), None),
+        ('qiskit(target: "line 9q #1")', ("line 9q #1", None), None),
+        ('qiskit(\n  target: "",\n  shots: 100_000,\n) for a', ("", 100_000), "a"),
+        ("qiskit for a", ("line-5q", None), "a"),
+    ],
+)
+def test_options_of_a_target(text: str, options: tuple[str, int | None], selector: str | None, read: Read) -> None:
+    (emit,) = read(f"qtn 1\nselect a = MatMul\nemit {text}").emits
+    assert (emit.options.target, emit.options.shots) == options
+    assert (emit.backend, emit.selector) == ("qiskit", selector)
+    assert emit.span.text == f"emit {text}"
+
+
+def test_targets_without_options(read: Read) -> None:
+    spec = read("qtn 1\nemit torch\nemit onnx()")
+    assert [emit.options for emit in spec.emits] == [TorchOptions(), OnnxOptions()]
 
 
 @pytest.mark.parametrize(
@@ -150,4 +200,4 @@ def test_numbers(text: str, value: int, read: Read) -> None:
 def test_paths_start_at_the_folder_of_the_spec(tmp_path: Path) -> None:
     path = tmp_path / "a.qtn"
     path.write_bytes(b'\xef\xbb\xbfqtn 1\r\ndata d = npz("x/y.npz")\r\nemit torch\r\n')
-    assert read_spec(path, {}, ("torch",)).data["d"].path == tmp_path / "x" / "y.npz"
+    assert read_spec(path, {}, BACKENDS).data["d"].path == tmp_path / "x" / "y.npz"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from qtnc.structures.circuit import Circuits
 from qtnc.structures.lowrank import LowRank
 from qtnc.structures.mpo import Mpo
 from qtnc.structures.options import options_of
@@ -328,7 +329,7 @@ def test_a_percentage_of_the_elements_is_counted_exactly(percent: int, rows: int
 
 
 def test_the_registry_is_by_name() -> None:
-    assert dict(STRUCTURES) == {"lowrank": LowRank, "mpo": Mpo}
+    assert dict(STRUCTURES) == {"lowrank": LowRank, "mpo": Mpo, "circuit": Circuits}
     kinds: Mapping[str, str] = {o.name: o.kind for o in options_of(Mpo).values()}
     assert kinds == {
         "sites": "sites",

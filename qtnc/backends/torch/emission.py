@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from qtnc.backends.identifiers import words
 from qtnc.backends.torch.expression import Expr, Part, attribute, call, literal, local, member
 from qtnc.backends.torch.facts import Fact
 from qtnc.backends.torch.flow import Axes
 from qtnc.backends.torch.host import FLOATS, Host, Item, from_tensor
-from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_path, value_hint, words
+from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_path, role_of, value_hint
 from qtnc.backends.torch.weights import Weights, torch_dtype
+from qtnc.ir.dialect import is_qtn
+from qtnc.quantum.layout import Pair
 
 NESTED = 3
 """Operations that may share one line."""
@@ -57,6 +60,7 @@ class Emission:
     dimensions: dict[str, Expr] = field(default_factory=dict)
     _axes: dict[ir.Value, Axes] = field(default_factory=dict)
     last_nodes: dict[str, ir.Node] = field(default_factory=dict)
+    tables: dict[tuple[Pair, ...], str] = field(default_factory=dict)
     model_dtype: ir.DataType | None = None
     _said: tuple[str, ...] = ()
     _exprs: dict[ir.Value, Expr] = field(default_factory=dict)
@@ -202,6 +206,10 @@ class Emission:
         else:
             self._bind(value, statement)
 
+    def table(self, pairs: tuple[Pair, ...]) -> Expr:
+        """The constant of the module that holds pairs of qubits; equal ones are one."""
+        return Expr(self.tables.setdefault(pairs, f"_PAIRS_{len(self.tables)}"))
+
     def say(self, text: str) -> None:
         """Put a comment above the next line."""
         self._said = (*self._said, text)
@@ -248,6 +256,8 @@ class Emission:
         if module:
             return leaf(module)
         node = value.producer()
+        if node is not None and is_qtn(node) and path:
+            return f"{leaf(path)}_{role_of(node, path) or 'product'}"
         if node is not None and node.op_type in _VIEWS and node.inputs[0] in self._hints:
             return self._hints[node.inputs[0]]
         return value_hint(value)

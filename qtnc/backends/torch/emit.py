@@ -6,12 +6,12 @@ from pathlib import Path
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
+from qtnc.backends.identifiers import comment
 from qtnc.backends.torch import linear, table
 from qtnc.backends.torch.emission import Emission, UnsupportedError
 from qtnc.backends.torch.expression import Expr, literal, local, member
 from qtnc.backends.torch.facts import infer
 from qtnc.backends.torch.host import FLOATS
-from qtnc.backends.torch.names import comment
 from qtnc.backends.torch.node_view import Call, Unpacked
 from qtnc.backends.torch.program import divide, live
 from qtnc.backends.torch.shape_arithmetic import evaluate
@@ -57,6 +57,7 @@ def compose(model: ir.Model) -> Source:
         locals=emission.locals,
         parts=divide(statements, results),
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
+        tables={name: pairs for pairs, name in emission.tables.items()},
     )
 
 
@@ -137,8 +138,7 @@ def _emit_node(emission: Emission, node: ir.Node) -> None:
     if node.op_type == "Constant" and not node.domain:
         return
     if is_qtn(node):
-        emission.say(linear.describe(call))
-        emission.assign(node.outputs[0], linear.network(call), path)
+        emission.assign(node.outputs[0], linear.product(call), path)
         return
     if node.domain not in ("", "ai.onnx"):
         raise UnsupportedError(f"operations of domain `{comment(node.domain)}` are not known")

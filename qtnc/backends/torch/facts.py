@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
-from qtnc.backends.torch.names import words
-from qtnc.ir.dialect import is_qtn, network_of
+from qtnc.backends.identifiers import words
+from qtnc.ir.dialect import is_qtn, product_of
 
 Dims = tuple[int | str | None, ...]
 
@@ -62,7 +62,7 @@ def _stand_in_for_networks(model: ir.Model) -> None:
         x = node.inputs[0]
         matrix = ir.Value(
             name=f"{node.outputs[0].name}::features",
-            shape=ir.Shape(network_of(node).features),
+            shape=ir.Shape(product_of(node).features),
             type=x.type if x is not None else None,
         )
         product = ir.Node("", "MatMul", [x, matrix], num_outputs=1)

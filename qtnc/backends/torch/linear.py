@@ -1,4 +1,4 @@
-"""Emission of products: MatMul, Gemm, Einsum, Conv, and tensor networks."""
+"""Emission of products: MatMul, Gemm, Einsum, Conv, tensor networks and circuits."""
 
 import re
 import string
@@ -6,11 +6,12 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
+from qtnc.backends.identifiers import comment
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
 from qtnc.backends.torch.facts import plain_equation
-from qtnc.backends.torch.names import comment, leaf
+from qtnc.backends.torch.names import leaf, role_of
 from qtnc.backends.torch.node_view import Call
-from qtnc.ir.dialect import network_of, path_of
+from qtnc.ir.dialect import circuit_of, is_circuit, network_of, path_of
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Step, steps
 
@@ -71,8 +72,16 @@ def _conv(node: Call) -> Expr:
 OPS: Final[dict[str, Emit]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum, "Conv": _conv}
 
 
-def describe(node: Call) -> str:
-    """One line about a tensor network: structure, layer, modes, bonds, parameters."""
+def _describe_circuit(node: Call) -> str:
+    """One line: layer, sizes, gates and angles."""
+    circuit = circuit_of(node.node)
+    counts = f"{circuit.gates} gates in {circuit.depth} layers on {circuit.qubits} qubits"
+    sizes = "{} -> {}".format(*circuit.features)
+    return comment(f"Circuit{_title(node)}: {sizes}, {counts}, {circuit.parameters:,} angles", 110)
+
+
+def _describe_network(node: Call) -> str:
+    """One line: structure, layer, sizes, bonds and parameters."""
     network = network_of(node.node)
     modes = f"{_sizes(network, network.inputs[X])} -> {_sizes(network, network.output)}"
     free = {*network.inputs[X], *network.output}
@@ -80,18 +89,42 @@ def describe(node: Call) -> str:
     held = f"{len(network.inputs) - 1} cores"
     if bonds:
         held += f" with bonds {', '.join(map(str, bonds))}"
-    where = f" {node.path}" if node.path else ""
     structure = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", node.node.op_type)
-    return comment(f"{structure}{where}: {modes}, {held}, {network.parameters:,} parameters", 110)
+    return comment(f"{structure}{_title(node)}: {modes}, {held}, {network.parameters:,} parameters", 110)
+
+
+def _title(node: Call) -> str:
+    """Layer and role, as far as they are known."""
+    role = role_of(node.node, node.path)
+    title = ".".join(word for word in (node.path, role) if word)
+    return f" {title}" if title else ""
 
 
 def _sizes(network: TensorNetwork, indices: tuple[str, ...]) -> str:
     return "x".join(str(s) for s in network.sizes(indices)) or "1"
 
 
-def network(node: Call) -> Expr:
-    """Contract x with the cores of a ``qtn`` node along its stored path."""
+def product(node: Call) -> Expr:
+    """What a ``qtn`` node computes."""
+    return _circuit(node) if is_circuit(node.node) else _network(node)
+
+
+def _circuit(node: Call) -> Expr:
+    """Apply the gates one by one to x, padded with zeros to the register and cut to the features."""
+    circuit = circuit_of(node.node)
+    x = node.atom(0)
+    node.emission.say(_describe_circuit(node))
+    if circuit.amplitudes > circuit.features[0]:
+        x = call("F.pad", x, (0, circuit.amplitudes - circuit.features[0]))
+    if circuit.gates:
+        x = call("rotate", x, node.tensor(1), node.emission.table(circuit.pairs))
+    return x if circuit.features[1] == circuit.amplitudes else subscript(x, "...", span(None, circuit.features[1]))
+
+
+def _network(node: Call) -> Expr:
+    """Contract x with the cores along the stored path."""
     net, path = network_of(node.node), path_of(node.node)
+    node.emission.say(_describe_network(node))
     alive = {X: _unfold(node, net)}
     alive.update({k: node.tensor(k) for k in range(1, len(net.inputs))})
     todo = steps(net, path)

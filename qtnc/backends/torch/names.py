@@ -1,24 +1,20 @@
-"""Names: identifiers for weights and locals, module paths, and comments that hostile models cannot leave."""
+"""Names: what no weight and no local may be called, module paths, and hints for names."""
 
 import builtins
-import keyword
 import re
-from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from qtnc.backends.identifiers import Namespace as Namespace
+from qtnc.backends.identifiers import comment as comment
+from qtnc.backends.identifiers import identifier as identifier
+from qtnc.backends.identifiers import words
 from qtnc.ir import names
 from qtnc.ir.names import NAME_SCOPES
 
 _OUTSIDE = "_empty_nn_module_stack"
 """What dynamo writes for nodes that belong to no module."""
-LONGEST_IDENTIFIER = 96
 LONGEST_SCOPES = 10_000
-
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
 
 
 MODULE_ATTRIBUTES = words(
@@ -33,7 +29,9 @@ MODULE_ATTRIBUTES = words(
 )
 """Attributes of torch.nn.Module, and the two properties of the emitted class; no weight may take their names."""
 
-LOCALS = words("torch nn F Tensor NamedTuple Path load_file Model Outputs load self").union(dir(builtins))
+LOCALS = words("torch nn F Tensor NamedTuple Path Sequence load_file Model Outputs load self so4 rotate").union(
+    dir(builtins)
+)
 """Names that the emitted code uses; no local variable may take them."""
 
 FIELDS = frozenset({"count", "index"})
@@ -45,39 +43,8 @@ _ANONYMOUS = re.compile(
 )
 _SCALARS = words("weight bias scale gain temperature alpha beta gamma")
 _NUMBERED = re.compile(r"_?\d+$")
-
-
-class Namespace:
-    """Identifiers already taken; ``claim`` makes a new one near a hint."""
-
-    def __init__(self, reserved: Iterable[str] = ()) -> None:
-        self._taken = set(reserved)
-        self._next: dict[str, int] = {}
-
-    def claim(self, hint: str, fallback: str = "value") -> str:
-        """Take an identifier like ``hint`` that nobody has."""
-        base = identifier(hint, fallback)
-        name = base
-        while name in self._taken:
-            self._next[base] = self._next.get(base, 1) + 1
-            name = f"{base}_{self._next[base]}"
-        self._taken.add(name)
-        return name
-
-
-def identifier(text: str, fallback: str = "value") -> str:
-    """Nearest ASCII identifier: not a keyword, no leading underscore, of bounded length."""
-    cleaned = re.sub(r"[^A-Za-z0-9]+", "_", text[: 4 * LONGEST_IDENTIFIER]).strip("_")
-    cleaned = cleaned[:LONGEST_IDENTIFIER].rstrip("_") or fallback
-    if cleaned[0].isdigit():
-        cleaned = f"{fallback}_{cleaned}"
-    return f"{cleaned}_" if keyword.iskeyword(cleaned) or keyword.issoftkeyword(cleaned) else cleaned
-
-
-def comment(text: str, limit: int = 90) -> str:
-    """One line of printable ASCII without quotes or backslashes, so that it can end no comment and no docstring."""
-    plain = "".join(c if " " <= c <= "~" and c not in "\"'\\`" else "?" for c in text[:limit])
-    return plain + ("..." if len(text) > limit else "")
+_ROLE = re.compile(r"(?::\d+)?\.(.+)", re.DOTALL)
+"""After a module path: which call of the module, where it is called again, and a role."""
 
 
 def module_path(node: ir.Node) -> str | None:
@@ -131,6 +98,12 @@ def leaf(path: str) -> str:
     """Last word of a module path, with the word before it when it is a number: ``layers.0`` is ``layers_0``."""
     parts = path.split(".")
     return "_".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+
+
+def role_of(node: ir.Node, path: str) -> str:
+    """What tells a ``qtn`` node from the others of its layer, by its overload: the layer's name, then the role; or ""."""
+    found = _ROLE.fullmatch(node.overload.removeprefix(path)) if path and node.overload.startswith(path) else None
+    return found.group(1) if found else ""
 
 
 def value_hint(value: ir.Value) -> str:

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import onnx_ir as ir
 
+from qtnc.backends.identifiers import Namespace, comment, identifier
 from qtnc.backends.torch.emission import Local, Statement
 from qtnc.backends.torch.expression import Expr
 from qtnc.backends.torch.layout import wrap
-from qtnc.backends.torch.names import FIELDS, LOCALS, Namespace, comment, identifier, section_of
+from qtnc.backends.torch.names import FIELDS, LOCALS, section_of
 from qtnc.backends.torch.program import Block
 from qtnc.backends.torch.weights import Weight, torch_dtype
+from qtnc.quantum.layout import Pair
 
 _LOCAL = re.compile("\0(\\d+)\0")
 
@@ -45,12 +48,13 @@ class Source:
     locals: Sequence[Local]
     parts: Sequence[Statement | Block]
     weights: Mapping[str, Weight]
+    tables: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
 
     def text(self) -> str:
         """The whole file."""
         body = [self._forward(), *(self._method(p) for p in self.parts if isinstance(p, Block))]
         chunks = [self._docstring() + "\n\n" + self._imports("\n".join(body)), *self._named_tuple()]
-        chunks += [self._class("\n\n".join(body)), _LOAD]
+        chunks += [self._class("\n\n".join(body)), *self._circuits(), _LOAD]
         return "\n\n\n".join(chunks) + "\n"
 
     def _docstring(self) -> str:
@@ -70,7 +74,8 @@ class Source:
         return [names.claim(name, "output") for name, _ in self.outputs]
 
     def _imports(self, body: str) -> str:
-        lines = ["from pathlib import Path"]
+        lines = ["from collections.abc import Sequence"] if self.tables else []
+        lines += ["from pathlib import Path"]
         if len(self.outputs) != 1:
             lines.append("from typing import NamedTuple")
         lines += ["", "import torch"]
@@ -83,6 +88,17 @@ class Source:
             return []
         lines = ["class Outputs(NamedTuple):", '    """What the model returns."""', ""]
         return ["\n".join([*lines, *(f"    {name}: Tensor" for name in self._fields())])]
+
+    def _circuits(self) -> list[str]:
+        """Which qubits gates act on, and the functions of circuits."""
+        if not self.tables:
+            return []
+        tables = ["# Qubits that gates act on; gates in one line act at the same time."]
+        for name, pairs in self.tables.items():
+            rows = (", ".join(f"({a}, {b})" for a, b in row) + "," for row in _rows(pairs))
+            tables += [f"{name} = (", *(f"    {row}" for row in rows), ")"]
+        here = files("qtnc.backends.torch").joinpath("rotation.py").read_text(encoding="utf-8")
+        return ["\n".join(tables), here[here.index("def ") :].rstrip()]
 
     def _class(self, body: str) -> str:
         used = {u for p in self.parts for u in _attributes(p)} | {u for _, e in self.outputs for u in e.uses}
@@ -133,6 +149,17 @@ class Source:
         lines += _body(block.statements, scope, relative=True)
         lines.append(f"        return {', '.join(scope.name(n) for n in block.gives)}")
         return "\n".join(part for line in lines for part in wrap(line))
+
+
+def _rows(pairs: Iterable[Pair]) -> Iterable[list[Pair]]:
+    """Cut pairs, in order, where a qubit would come twice."""
+    row: list[Pair] = []
+    for pair in pairs:
+        if any(qubit in other for other in row for qubit in pair):
+            yield row
+            row = []
+        row.append(pair)
+    yield row
 
 
 def method_name(path: str) -> str:

@@ -8,7 +8,8 @@ from typing import BinaryIO, Final
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.names import MODULE_ATTRIBUTES, Namespace, module_path, weight_hint, words
+from qtnc.backends.identifiers import Namespace, words
+from qtnc.backends.torch.names import MODULE_ATTRIBUTES, module_path, weight_hint
 from qtnc.errors import BackendError
 
 TORCH_DTYPES: Final = {

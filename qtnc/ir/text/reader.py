@@ -6,7 +6,7 @@ from typing import Any
 import onnx_ir as ir
 
 from qtnc.errors import ImportModelError, QtncError, did_you_mean
-from qtnc.ir.dialect import define, is_qtn
+from qtnc.ir.dialect import define, is_circuit, is_qtn
 from qtnc.ir.names import NAME_SCOPES, module_path
 from qtnc.ir.text import literals
 from qtnc.ir.text.literals import Part, Weights, phrase, phrases, refuse, word
@@ -91,8 +91,9 @@ class _Reader:
             if node.op_identifier() not in model.functions:
                 try:
                     define(model, node)
-                except (QtncError, ValueError, TypeError) as error:
-                    refuse(f"this node is no tensor network: {error}", place.span)
+                except (QtncError, ValueError, TypeError, OverflowError) as error:
+                    kind = "circuit" if is_circuit(node) else "tensor network"
+                    refuse(f"this node is no {kind}: {error}", place.span)
         return model
 
     def graph(self, said: Phrase, scopes: Sequence[Scope], imports: dict[str, int] | None = None) -> ir.Graph:

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from qtnc.ir.dialect import DOMAIN, network_attributes
+from qtnc.ir.dialect import DOMAIN, attributes_of
+from qtnc.quantum.circuit import Circuit
+from qtnc.quantum.schedule import fuse
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.order import Path
 
@@ -41,8 +43,14 @@ def node(op: str, inputs: Sequence[ir.Value | None], out: str, module: str = "",
 def network(x: ir.Value, cores: Sequence[ir.Value], net: TensorNetwork, path: Path, out: str, module: str) -> ir.Node:
     made = node("Mpo", [x, *cores], out, module)
     made.domain = DOMAIN
-    for name, attribute in network_attributes(net, path).items():
-        made.attributes[name] = ir.convenience.convert_attribute(name, attribute)
+    made.attributes.update(attributes_of(net, path))
+    return made
+
+
+def circuit(x: ir.Value, angles: ir.Value, held: Circuit, out: str, module: str, role: str = "") -> ir.Node:
+    made = node("Circuit", [x, angles], out, module)
+    made.domain, made.overload = DOMAIN, f"{module}.{role}" if role else module
+    made.attributes.update(attributes_of(held, fuse(held, held.qubits)))
     return made
 
 

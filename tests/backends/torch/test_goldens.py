@@ -95,4 +95,4 @@ def shapes_and_outputs(build):
 @pytest.mark.parametrize("case", [mlp_with_network, shapes_and_outputs], ids=lambda f: f.__name__)
 def test_text_is_as_agreed(build, golden, tmp_path, case):
     emit_torch(case(build), tmp_path)
-    golden(case.__name__, (tmp_path / "model.py").read_text())
+    golden(f"torch/{case.__name__}/model.py", (tmp_path / "model.py").read_text())

@@ -52,6 +52,12 @@ LINES = [
     ("weight %w: f32[4] = #0123456789ab", "4:21 there is no tensor #0123456789ab beside the text"),
     ('%y = qtn.MPO["a"](%x) {equation = "m ->"}', "4:1 this node is no tensor network: "),
     (
+        '%y = qtn.MPO["a"](%x, %x)\n{equation = "a b, b -> a", mode_sizes = [4611686018427387904, 4], features = [4, 4], '
+        "path = [0, 1]}",
+        "4:1 this node is no tensor network: Python int too large",
+    ),
+    ('%y = qtn.Circuit["a"](%x) {features = [4, 4], pairs = [0, 2], qubits = 2}', "4:1 this node is no circuit: "),
+    (
         """%y = Neg(%x) @"a" meta {"pkg.torch.onnx.name_scopes": "['b', '']"}""",
         "4:14 this is not the module path that the node's metadata says",
     ),

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 
 from qtnc.errors import ImportModelError
-from qtnc.ir.dialect import network_call
+from qtnc.ir.dialect import product_call
 from qtnc.ir.layers import find_layers
 from qtnc.ir.text.files import load_text, save_text, side_file
 from qtnc.ir.text.printer import print_model
@@ -237,7 +237,7 @@ def network() -> ir.Model:
     )
     a, b = (model.graph.initializers[name] for name in "ab")
     net = LowRank(rank=2).network((4, 4))
-    node = network_call(model, "LowRank", "up", model.graph.inputs[0], [a, b], net, x_first(net))
+    node = product_call(model, "LowRank", "up", model.graph.inputs[0], [a, b], net, x_first(net))
     identity = model.graph[0]
     model.graph.insert_before(identity, node)
     identity.replace_input_with(0, node.outputs[0])
