@@ -51,7 +51,7 @@ def disentangle(
     project: Project,
     *,
     seed: int = 0,
-    evaluations: int = 200,
+    evaluations: int = 160,
 ) -> Found:
     """Search the angles of the circuits on both sides of a matrix.
 

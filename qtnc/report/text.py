@@ -6,6 +6,7 @@ from typing import Any
 from qtnc.errors import printable
 from qtnc.ir.layers import Layer
 from qtnc.planner.plan import LayerPlan, Plan
+from qtnc.tensor.memory import size
 
 LEGEND = """\
 params, flops: share of dense. error: relative error of the layer's output, predicted, in the metric of the rule's data.
@@ -125,16 +126,6 @@ def _plan_row(entry: LayerPlan) -> list[str]:
         f"{entry.flops_share:.2f}x",
         f"{time.ratio:.2f}x" if time else "-",
     ]
-
-
-def size(count: int) -> str:
-    """Bytes for people: ``5.6 MB`` (powers of ten)."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if round(value, 1) < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _numeric(cell: str) -> bool:

@@ -13,7 +13,7 @@ from qtnc.errors import Diagnostic, OutputError
 from qtnc.ir.circuit_layer import CircuitLayer
 from qtnc.quantum.circuit import Circuit
 from qtnc.tensor.network import TensorNetwork
-from qtnc.tensor.order import choose_path
+from qtnc.tensor.order import steps, x_first
 
 FORMAT: Final = 1
 FOLDER: Final = "qiskit"
@@ -64,7 +64,9 @@ def _layer(folder: Path, content: Any) -> CircuitLayer:
     inner = content["inner"]
     a, z = _numbers(inner["features"], 2)
     network = TensorNetwork.parse(_as(str, inner["equation"]), _numbers(inner["mode_sizes"]), (a, z))
-    choose_path(network, 1)  # what no path contracts is found here
+    if any(len(set(indices)) < len(indices) for indices in (*network.inputs, network.output)):
+        raise ValueError(f"{network.equation[:40]!r} names an index twice in one tensor")
+    steps(network, x_first(network))  # what no path contracts is found here
     shapes = {"input_angles": first.core_shapes[0], "output_angles": last.core_shapes[0]}
     shapes |= {f"core_{k}": shape for k, shape in enumerate(network.core_shapes)}
     arrays = _arrays(folder, _as(str, content["file"]).removesuffix(".py"), shapes)

@@ -1,12 +1,11 @@
 """What a sampled run takes of memory, and whether the machine has it; asked before anything starts."""
 
 import os
-from pathlib import Path
 from typing import Final
 
 from qtnc.errors import BackendError, Diagnostic, printable
 from qtnc.ir.circuit_layer import CircuitLayer
-from qtnc.report.text import size
+from qtnc.tensor.memory import available, size
 from qtnc.tensor.order import choose_path, largest_intermediate
 
 AMPLITUDE: Final = 16
@@ -32,21 +31,16 @@ def needed(layer: CircuitLayer, rows: int, shots: int, noise: float) -> int:
 
     ``shots`` are those of one stage. A stage on n qubits with its ancilla has 2^n amplitudes, or 4^n in a density
     matrix; shots run by themselves take a state each, as many at a time as there are cores. A row's encoding takes
-    2^n CX and as many rotations.
+    2^n CX and as many rotations. What K takes while it is contracted is :func:`on_the_way`.
     """
     p, q = layer.input.qubits, layer.output.qubits
-    eye, path = layer.input.amplitudes, choose_path(layer.inner, layer.input.amplitudes)
-    dense = REAL * (eye**2 + 2 * largest_intermediate(layer.inner, path, eye) + (2 << (p + q)))
-    return dense + max(_stage(qubits + 1, rows, shots, noise) for qubits in (p, q))
+    return REAL * ((1 << 2 * p) + (2 << p + q)) + max(_stage(qubits + 1, rows, shots, noise) for qubits in (p, q))
 
 
-def available() -> int:
-    """Bytes that can be had without swapping, where the system says so; else all that the machine has."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def on_the_way(layer: CircuitLayer) -> int:
+    """Bytes of the two largest arrays between the cores and K."""
+    rows = layer.input.amplitudes
+    return 2 * REAL * largest_intermediate(layer.inner, choose_path(layer.inner, rows), rows)
 
 
 def check_memory(layer: CircuitLayer, rows: int, shots: int, noise: float) -> None:
@@ -58,6 +52,8 @@ def check_memory(layer: CircuitLayer, rows: int, shots: int, noise: float) -> No
         With the qubits, what they take, and what there is.
     """
     need, have = needed(layer, rows, shots, noise), available()
+    if need <= have:
+        need += on_the_way(layer)  # last, as the search for a path through many cores takes long
     if need > have:
         qubits = max(layer.input.qubits, layer.output.qubits) + 1
         message = (

@@ -17,8 +17,12 @@ from qtnc.quantum.disentangle import Found, disentangle
 from qtnc.quantum.layout import LAYOUTS, Layers, Layout, layers
 from qtnc.structures.options import option
 from qtnc.structures.structure import MisfitError, Part, Problem, Proposal, Structure
+from qtnc.tensor.memory import available, size
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork, X
+
+COPIES, COPIES_A_LAYER = 12, 8
+"""Matrices of the registers' size in float64 that a search holds at a time; 19 were measured at depth 1, 43 at 4."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Circuits:
         """Place gates around the inner structure's sites, find their angles, settle the inner structure for them."""
         M, N = problem.shape
         registers = qubits_for(M), qubits_for(N)
+        _check_memory(registers, self.depth)
         padded = Problem(np.pad(problem.weight, ((0, (1 << registers[0]) - M), (0, (1 << registers[1]) - N))))
         first = on_register(self._inner, (M, N), padded.shape, angles=0).propose(padded).structure
         sides = self._sides(first, padded.shape)
@@ -132,6 +137,13 @@ class Circuits:
         if self.inner is None:
             raise ValueError("circuits surround a structure, and there is none")
         return self.inner
+
+
+def _check_memory(registers: tuple[int, int], depth: int) -> None:
+    needed, there = (COPIES + COPIES_A_LAYER * depth) * 8 << sum(registers), available()
+    if needed > there:
+        found = f"registers of {registers[0]} and {registers[1]} qubits take about {size(needed)} to search"
+        raise MisfitError(f"{found}; {size(there)} are available")
 
 
 def on_register(inner: Structure, shape: tuple[int, int], padded: tuple[int, int], angles: int) -> Structure:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Operator
 
 from qtnc.quantum.circuit import Circuit, matrix, qubits_for, run
 from qtnc.quantum.gates import ANGLES, CX, so4
@@ -69,15 +71,13 @@ def test_rows_meet_the_gates_in_turn(circuit: Circuit, rows: int, seed: int) -> 
 @given(circuit=circuits(least=2), seed=seeds)
 @settings(max_examples=20, deadline=None)
 def test_qiskit_sees_the_same_circuit(circuit: Circuit, seed: int) -> None:
-    qiskit = pytest.importorskip("qiskit")
-    operator = pytest.importorskip("qiskit.quantum_info").Operator
     angles = random_angles(circuit, np.random.default_rng(seed))
-    theirs = qiskit.QuantumCircuit(circuit.qubits)
+    theirs = QuantumCircuit(circuit.qubits)
     for gate, (a, b) in zip(so4(angles), circuit.pairs, strict=True):
         # Their qubit 0 is the least significant bit, and so is the first qubit of a gate.
         theirs.unitary(gate, [circuit.qubits - 1 - b, circuit.qubits - 1 - a])
     whole = Circuit(circuit.qubits, circuit.pairs, (circuit.amplitudes, circuit.amplitudes))
-    np.testing.assert_allclose(matrix(whole, angles).T, operator(theirs).data, atol=ROUNDING)
+    np.testing.assert_allclose(matrix(whole, angles).T, Operator(theirs).data, atol=ROUNDING)
 
 
 @given(circuit=circuits())

@@ -139,6 +139,14 @@ def test_it_is_never_worse_than_no_circuit(
     assert measured == pytest.approx(found.error, abs=SINGLE)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_needs_no_circuit_is_held_without_a_search(layout: Layout) -> None:
+    weight = even(6)(np.random.default_rng(0).standard_normal((64, 64)))
+    found = disentangle(weight, sides_of(layout, 4, (6, 6)), even(6), evaluations=0)
+    # At the identity the gradient in float32 is noise, which leads the angles astray by as little.
+    assert found.error < 1e-6
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     weight = np.random.default_rng(0).standard_normal((32, 32))
     sides = sides_of("cross", 2, (5, 5))

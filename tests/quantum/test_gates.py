@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from qiskit.circuit.library import CXGate
+from qiskit.synthesis import TwoQubitBasisDecomposer
 from scipy.spatial.transform import Rotation
 
 from qtnc.quantum.gates import ANGLES, CX, KERNEL, so4
@@ -110,9 +112,7 @@ def test_what_is_near_the_identity_has_small_angles() -> None:
 
 
 def test_a_gate_costs_two_cx() -> None:
-    synthesis = pytest.importorskip("qiskit.synthesis")
-    library = pytest.importorskip("qiskit.circuit.library")
-    decomposer = synthesis.TwoQubitBasisDecomposer(library.CXGate())
+    decomposer = TwoQubitBasisDecomposer(CXGate())
     rng = np.random.default_rng(0)
     for gate in so4(rng.uniform(-np.pi, np.pi, (20, ANGLES))):
         assert decomposer.num_basis_gates(gate) == CX

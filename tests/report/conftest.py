@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qtnc.planner.plan import Baselines, Estimate, Latency, LayerPlan, Plan
+from qtnc.planner.plan import Baselines, CircuitCost, Estimate, Latency, LayerPlan, Plan
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,15 @@ def entry() -> Callable[..., LayerPlan]:
         return LayerPlan(**(plain | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def circuits(entry: Callable[..., LayerPlan]) -> LayerPlan:
+    """A layer that becomes circuits around an operator."""
+    inner = {"structure": "mpo", "sites": [[4, 4], [4, 8]], "bonds": [2]}
+    settled = {"depth": 2, "layout": "cross", "layers": {"input": [], "output": []}, "inner": inner}
+    cost = CircuitCost((5, 6), (4, 5), (2, 3), 54, (8, 10), (26, 57), 0.05, 36_812, 100_000, 0.0303)
+    return entry(layer="turned", structure="circuit", settled=settled, circuits=cost)
 
 
 @pytest.fixture(scope="session")

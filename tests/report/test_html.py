@@ -118,6 +118,14 @@ def test_all_is_told(entry: Entry, dense: Entry, make_plan: Plans) -> None:
     assert page.row("lower-to-onnx") == ["lower-to-onnx", "1.50"]
 
 
+def test_circuits_have_a_table(circuits: LayerPlan, entry: Entry, make_plan: Plans) -> None:
+    page = read(make_plan(circuits, entry(), stage="hybrid"))
+    assert "stage hybrid; optimize memory" in page.text
+    costs = ["5+6", "4+5", "2+3", "54", "8+10", "26+57", "36,812", "5.0%", "3.0%", "100,000"]
+    assert ["turned", *costs] in page.rows
+    assert "Circuits" not in read(make_plan(entry())).text
+
+
 @pytest.mark.parametrize(
     ("verdict", "cells"),
     [

@@ -13,7 +13,8 @@ from onnx import helper, numpy_helper
 from qtnc.errors import LONGEST_NAME
 from qtnc.ir.layers import find_layers
 from qtnc.planner.plan import Baselines, Latency, LayerPlan, Plan
-from qtnc.report.text import LEGEND, becomes, inspect_table, plan_table, size, table
+from qtnc.report.text import LEGEND, becomes, inspect_table, plan_table, table
+from qtnc.tensor.memory import size
 
 Entry = Callable[..., LayerPlan]
 Plans = Callable[..., Plan]
@@ -125,6 +126,17 @@ def test_a_plan_is_told_whole(entry: Entry, dense: Entry, make_plan: Plans) -> N
         "optimize memory; the compile takes about 3 s and 26.9 kB of memory",
         *LEGEND.split("\n"),
     ]
+
+
+def test_circuits_are_priced_in_a_table_of_their_own(circuits: LayerPlan, entry: Entry, make_plan: Plans) -> None:
+    text = plan_table(make_plan(circuits, entry(), stage="hybrid"))
+    assert "circuit cross 2 | mpo 4x4.4x8 bonds 2" in text
+    assert "stage hybrid; optimize memory" in text
+    (header, row) = text.splitlines()[5:7]
+    assert header.split("  ")[0] == "circuits"
+    assert header.endswith("shots for 5.0%  error at 100,000 shots")
+    assert row.split() == ["turned", "5+6", "4+5", "2+3", "54", "8+10", "26+57", "36,812", "3.0%"]
+    assert "shots" not in plan_table(make_plan(entry()))
 
 
 def test_nothing_to_do_is_told_too(dense: Entry, make_plan: Plans) -> None:

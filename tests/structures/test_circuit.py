@@ -178,6 +178,13 @@ def test_circuits_cost_no_accuracy(case: Case) -> None:
     assert case.proposal.predicted_error <= case.bare.predicted_error + SINGLE
 
 
+@pytest.mark.parametrize("case", ["even", "auto", "row", "large"], indirect=True)
+def test_the_angles_are_used_where_they_were_found(case: Case) -> None:
+    """With two sites in the plain metric, what the search is left with is what the operator cannot hold."""
+    assert case.settled.found is not None
+    assert case.proposal.predicted_error == pytest.approx(case.settled.found.error, abs=SINGLE)
+
+
 @pytest.mark.parametrize("case", ["even", "auto", "large"], indirect=True)
 def test_circuits_gain(case: Case) -> None:
     """Even on numbers without any structure: the angles are more freedom."""

@@ -101,7 +101,7 @@ def leaf(path: str) -> str:
 
 
 def role_of(node: ir.Node, path: str) -> str:
-    """What tells a ``qtn`` node from the others of its layer, by its overload: the layer's name, then the role; or ""."""
+    """What tells a ``qtn`` node from others of its layer: what follows the layer's name in its overload; mostly ""."""
     found = _ROLE.fullmatch(node.overload.removeprefix(path)) if path and node.overload.startswith(path) else None
     return found.group(1) if found else ""
 

@@ -8,13 +8,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import Operator
 
 from qtnc.backends.qiskit.circuits import bind, compose
+from qtnc.backends.torch.rotation import rotate
 from qtnc.quantum.circuit import Circuit, matrix
-from qtnc.quantum.layout import LAYOUTS
+from qtnc.quantum.layout import LAYOUTS, layers
 
 CLOSE = 1e-10
 
@@ -36,6 +38,17 @@ def test_the_operator_is_the_transposed_matrix(make_layer, layout, features, dep
         assert np.abs(state_map - matrix(whole, angles).T).max() < CLOSE
         rows, columns = circuit.features
         assert np.abs(state_map[:columns, :rows] - matrix(circuit, angles).T).max() < CLOSE
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("qubits", range(2, 8))
+def test_the_operator_is_the_matrix_of_the_emitted_torch_code(layout, qubits):
+    drawn = layers(layout, [0] * (qubits // 2) + [1] * (qubits - qubits // 2), 4)
+    pairs = tuple(pair for layer in drawn for pair in layer)
+    angles = torch.from_numpy(np.random.default_rng(qubits).standard_normal((len(pairs), 6)))
+    rows = rotate(torch.eye(2**qubits, dtype=torch.float64), angles, pairs)
+    bound = bind(compose("c", qubits, pairs), angles.numpy())
+    assert np.abs(Operator(bound).data - rows.numpy().T).max() < CLOSE
 
 
 @pytest.mark.parametrize("pair", [(0, 1), (1, 0), (0, 2), (2, 0)])

@@ -3,8 +3,15 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
+from qtnc.passes.matmul_to_circuit import MatmulToCircuit
 
 from qtnc.backends.torch.emit import emit_torch
+from qtnc.quantum.disentangle import Found
+from qtnc.quantum.gates import ANGLES
+from qtnc.quantum.layout import layers
+from qtnc.rewrite.decision import Decision
+from qtnc.structures.circuit import Circuits
+from qtnc.structures.mpo import Mpo
 from qtnc.tensor.network import TensorNetwork
 
 WIDTH = 8
@@ -46,6 +53,49 @@ def mlp_with_network(build):
         nodes += [normed, raised, bent, lowered, added]
         value = added.outputs[0]
     return build.model([x], nodes, {value.name: ["batch", "sequence", WIDTH]})
+
+
+def mlp_with_circuit(build):
+    """Two residual blocks; the pass makes circuits around an operator of one layer of each, in the same layout."""
+    x = build.value("hidden", ["batch", "sequence", WIDTH])
+    nodes = []
+    value = x
+    for k in range(2):
+        path = f"layers.{k}"
+        scale, bias, up, down, offset = weights(
+            build,
+            (f"{path}.norm.weight", (WIDTH,)),
+            (f"{path}.norm.bias", (WIDTH,)),
+            (f"val_{k + 3}", (WIDTH, 12)),
+            (f"{path}.mlp.down.weight", (WIDTH, 12)),
+            (f"{path}.mlp.down.bias", (WIDTH,)),
+        )
+        normed = build.node("LayerNormalization", [value, scale, bias], f"layer_norm_{k}", f"{path}.norm", epsilon=1e-5)
+        raised = build.node("MatMul", [normed.outputs[0], up], f"linear_{k}", f"{path}.mlp.up")
+        bent = build.node("Gelu", [raised.outputs[0]], f"gelu_{k}", f"{path}.mlp")
+        lowered = build.node("Gemm", [bent.outputs[0], down, offset], f"linear_{k + 4}", f"{path}.mlp.down", transB=1)
+        added = build.node("Add", [value, lowered.outputs[0]], f"add_{k}", path)
+        for node, width in ((normed, WIDTH), (raised, 12), (bent, 12), (lowered, WIDTH), (added, WIDTH)):
+            node.outputs[0].shape = ir.Shape(["batch", "sequence", width])
+            node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+        nodes += [normed, raised, bent, lowered, added]
+        value = added.outputs[0]
+    model = build.model([x], nodes, {value.name: ["batch", "sequence", WIDTH]})
+    wide, narrow = (4, 4), (2, 4)
+    decided = [("layers.0.mlp.up", (wide, narrow)), ("layers.1.mlp.up", (wide, narrow))]
+    decided += [("layers.1.mlp.down", (wide, narrow[::-1]))]
+    return MatmulToCircuit(tuple(Decision(layer, circuits(sites)) for layer, sites in decided)).run(model).model
+
+
+def circuits(sites):
+    """Two layers of gates on each side of an operator, all angles zero."""
+    first, last = (
+        layers("cross", [k for k, site in enumerate(sites) for _ in range(site[axis].bit_length() - 1)], 2)
+        for axis in (0, 1)
+    )
+    angles = [np.zeros((sum(map(len, side)), ANGLES)) for side in (first, last)]
+    inner = Mpo(sites=sites, bonds=(2,))
+    return Circuits(depth=2, layout="cross", inner=inner, sides=(first, last), found=Found(*angles, 0.0, 0))
 
 
 def shapes_and_outputs(build):
@@ -92,7 +142,7 @@ def shapes_and_outputs(build):
     )
 
 
-@pytest.mark.parametrize("case", [mlp_with_network, shapes_and_outputs], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("case", [mlp_with_network, mlp_with_circuit, shapes_and_outputs], ids=lambda f: f.__name__)
 def test_text_is_as_agreed(build, golden, tmp_path, case):
     emit_torch(case(build), tmp_path)
     golden(f"torch/{case.__name__}/model.py", (tmp_path / "model.py").read_text())

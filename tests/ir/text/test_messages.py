@@ -52,8 +52,8 @@ LINES = [
     ("weight %w: f32[4] = #0123456789ab", "4:21 there is no tensor #0123456789ab beside the text"),
     ('%y = qtn.MPO["a"](%x) {equation = "m ->"}', "4:1 this node is no tensor network: "),
     (
-        '%y = qtn.MPO["a"](%x, %x)\n{equation = "a b, b -> a", mode_sizes = [4611686018427387904, 4], features = [4, 4], '
-        "path = [0, 1]}",
+        """%y = qtn.MPO["a"](%x, %x)
+        {equation = "a b, b -> a", mode_sizes = [9999999999, 9999999999], features = [4, 4], path = [0, 1]}""",
         "4:1 this node is no tensor network: Python int too large",
     ),
     ('%y = qtn.Circuit["a"](%x) {features = [4, 4], pairs = [0, 2], qubits = 2}', "4:1 this node is no circuit: "),
