@@ -8,8 +8,7 @@ import onnx_ir as ir
 from qtnc.backends.identifiers import words
 from qtnc.backends.torch.expression import Expr, Part, attribute, call, literal, local, member
 from qtnc.backends.torch.facts import Fact
-from qtnc.backends.torch.flow import Axes
-from qtnc.backends.torch.host import FLOATS, Host, Item, from_tensor
+from qtnc.backends.torch.host import FLOATS, Axes, Host, Item, from_tensor
 from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_path, role_of, value_hint
 from qtnc.backends.torch.weights import Weights, torch_dtype
 from qtnc.ir.dialect import is_qtn

@@ -9,14 +9,11 @@ from math import prod
 from typing import TYPE_CHECKING, Final
 
 from qtnc.backends.torch.expression import Expr
-from qtnc.backends.torch.host import Item, add, multiply, subtract
+from qtnc.backends.torch.host import Axes, Size, add, multiply, subtract
 from qtnc.ir.dialect import is_qtn, product_of
 
 if TYPE_CHECKING:
     from qtnc.backends.torch.node_view import Call
-
-Size = Item | None
-Axes = tuple[Size, ...]
 
 DEEPEST = 2
 """Operations beyond which the expression of a size is not worth carrying."""

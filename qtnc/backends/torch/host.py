@@ -17,6 +17,10 @@ from qtnc.backends.torch.expression import Expr, as_expr, binary, call, conditio
 Item = bool | int | float | Expr
 """A number that is known, or the expression of one that is not."""
 
+Size = Item | None
+Axes = tuple[Size, ...]
+"""Sizes of the axes of a value, None where nothing is known."""
+
 LARGEST = 64
 """Elements beyond which a constant is data and not a shape."""
 

@@ -9,8 +9,8 @@ import onnx_ir as ir
 from qtnc.backends.torch.emission import Emission, UnsupportedError
 from qtnc.backends.torch.expression import Expr, member, subscript
 from qtnc.backends.torch.facts import Fact, guess_dtype
-from qtnc.backends.torch.flow import Axes, follow
-from qtnc.backends.torch.host import Host, Item, from_tensor
+from qtnc.backends.torch.flow import follow
+from qtnc.backends.torch.host import Axes, Host, Item, from_tensor
 from qtnc.backends.torch.weights import torch_dtype
 
 
