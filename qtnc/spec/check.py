@@ -40,6 +40,7 @@ def check(
     checker = _Checker(spec, structures, backends, folder)
     checker.whole()
     checker.every(spec.statements)
+    checker.comparable()
     if checker.errors:
         raise SpecError(*in_order(checker.errors))
     return checker.result()
@@ -112,6 +113,15 @@ class _Checker:
         if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
             forms = listing([f"emit {backend}" for backend in sorted(self.backends)], "or")
             self.complain("the spec emits nothing", None, f"add {forms}")
+
+    def comparable(self) -> None:
+        """Check that there is a model to verify, where something that is written is only about layers."""
+        emits = list(self.emits.values())
+        if emits and not self.spec.lost and all(getattr(e.options, "selects", False) for e in emits):
+            models = [word for word, kind in self.backends.items() if not getattr(kind, "selects", False)]
+            forms = listing([f"emit {word}" for word in models], "or")
+            for verify in self.verifies.values():
+                self.complain("there is no model to verify: the spec emits layers only", verify.span, f"add {forms}")
 
     def every(self, statements: Sequence[tree.Statement]) -> None:
         """Check statements until there is more wrong with them than is shown."""
