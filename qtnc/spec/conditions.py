@@ -1,20 +1,14 @@
-"""Selections to predicates: names resolved, comparisons typed, patterns compiled."""
+"""Selections to predicates: names resolved, sets put together."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import cast, get_args
 
 from qtnc.errors import did_you_mean
 from qtnc.spec import program, tree
-from qtnc.spec.pattern import Pattern, PatternError
+from qtnc.spec.comparisons import fact
 from qtnc.spec.rank import KEYS
 from qtnc.spec.values import RefusedError, count, listing
 from qtnc.spec.wording import clip
-
-FIELDS = ("name", "weight.elements")
-"""What a condition may ask of a layer."""
-
-SIGNS: tuple[str, ...] = get_args(program.Sign)
 
 
 @dataclass(frozen=True)
@@ -48,9 +42,9 @@ def predicate(node: tree.Expression, scope: Scope, problems: list[RefusedError])
             return program.AllOf(both, span)
         case tree.Top(number, base, key, span):
             return program.Top(_size(number, problems), predicate(base, scope, problems), _key(key, problems), span)
-        case tree.Layers() | tree.Comparison():
+        case tree.Layers() | tree.Comparison() | tree.Membership() | tree.Divisible():
             try:
-                return _layers(node, scope) if isinstance(node, tree.Layers) else _comparison(node)
+                return _layers(node, scope) if isinstance(node, tree.Layers) else fact(node)
             except RefusedError as problem:
                 problems.append(problem)
                 return program.AnyLayer(node.span)
@@ -91,34 +85,3 @@ def unknown_selector(name: tree.Name, known: Collection[str]) -> RefusedError:
     if is_op(name.text):
         way_out = f"`{name.text}` is an op; name a set first: `select layers = {name.text}`"
     return RefusedError(f"unknown selector `{clip(name.text)}`", name.span, way_out)
-
-
-def _comparison(node: tree.Comparison) -> program.Predicate:
-    field, sign, value = node.field.text, node.comparator, node.value
-    if field == "name":
-        if sign.text != "~":
-            way_out = 'write `name ~ "GLOB"` or `name ~ re"REGEX"`'
-            raise RefusedError(f"`name` is matched by `~`, not compared by `{sign.text}`", sign.span, way_out)
-        if isinstance(value, tree.Number):
-            found = clip(value.text)
-            raise RefusedError(f'`name` is matched by a glob or `re"..."`, not `{found}`', value.span)
-        return program.NameIs(_pattern(value), node.span)
-    if field != "weight.elements":
-        way_out = did_you_mean(field, FIELDS) or f"conditions are on {listing(FIELDS)}"
-        raise RefusedError(f"unknown field `{clip(field)}`", node.field.span, way_out)
-    if sign.text not in SIGNS:
-        way_out = f"compare it by {listing(SIGNS, 'or')}"
-        raise RefusedError(f"`{field}` is a number and has nothing to match by `{sign.text}`", sign.span, way_out)
-    elements = count(f"`{field}`", value, least=0)
-    return program.ElementsAre(cast("program.Sign", sign.text), elements, node.span)
-
-
-def _pattern(value: tree.String | tree.Regex) -> Pattern:
-    if not value.text:
-        raise RefusedError("an empty pattern", value.span, '`"*"` matches every name')
-    pattern = Pattern(value.text, "regex" if isinstance(value, tree.Regex) else "glob")
-    try:
-        pattern.matches("")  # compiles it
-    except PatternError as error:
-        raise RefusedError(f"bad {pattern.kind}: {clip(str(error), 80)}", value.span) from None
-    return pattern

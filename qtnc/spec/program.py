@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,11 +58,57 @@ class NameIs:
 
 
 @dataclass(frozen=True)
-class ElementsAre:
-    """True of layers whose weight has that many elements."""
+class NumberIs:
+    """True of layers of which a number compares so; a layer without the number is none of them."""
 
+    field: str
     comparator: Sign
     value: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class NumberIn:
+    """True of layers of which a number is one of some."""
+
+    field: str
+    values: tuple[int, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class DivisibleBy:
+    """True of layers of which a number is a multiple of another."""
+
+    field: str
+    divisor: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class DepthIs:
+    """True of layers whose place in the model, as a share of all, compares so."""
+
+    comparator: Sign
+    share: Fraction
+    span: Span
+
+
+@dataclass(frozen=True)
+class ShapeIs:
+    """True of layers whose weight has these sides as stored, or with ``!=`` others; None is any side."""
+
+    comparator: Literal["==", "!="]
+    sides: tuple[int | None, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class DtypeIs:
+    """True of layers whose weight is of this element type, or with ``!=`` of another."""
+
+    comparator: Literal["==", "!="]
+    dtype: str
     span: Span
 
 
@@ -99,7 +146,10 @@ class Top:
     span: Span
 
 
-Predicate = AnyLayer | OpIs | InSelector | NameIs | ElementsAre | AllOf | OneOf | NoneOf | Top
+Fact = NameIs | NumberIs | NumberIn | DivisibleBy | DepthIs | ShapeIs | DtypeIs
+"""What is true of a layer on its own."""
+
+Predicate = AnyLayer | OpIs | InSelector | Fact | AllOf | OneOf | NoneOf | Top
 """Sets and conditions alike are predicates on a layer: that is all a selection asks."""
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtnc.errors import printable
-from qtnc.ir.layers import PRODUCTS
 from qtnc.spec import program
+from qtnc.spec.facts import LayerFacts, axes, is_product
 from qtnc.spec.values import RefusedError
 from qtnc.tensor.entropy import operator_entropy
 from qtnc.tensor.threads import one_thread
@@ -18,48 +16,14 @@ DIGITS = 9
 """Of an entropy: what differs by rounding alone is a tie."""
 
 
-class LayerFacts(Protocol):
-    """What a selection knows of a layer."""
-
-    @property
-    def name(self) -> str:
-        """The canonical name."""
-        ...
-
-    @property
-    def op(self) -> str:
-        """The op type, such as ``MatMul``."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the weight."""
-        ...
-
-    @property
-    def elements(self) -> int:
-        """Elements of the weight."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Stored bytes of the weight."""
-        ...
-
-    def matrix(self) -> NDArray[np.float64]:
-        """Weight of a product ``y = x . W``, (M, N)."""
-        ...
-
-
 class NoValueError(ValueError):
     """A layer has no value under a key; the message says why."""
 
 
 def _entropy(layer: LayerFacts) -> float:
     """Operator entanglement entropy of a weight product, in bits."""
-    if layer.op not in PRODUCTS or len(layer.shape) != 2 or 0 in layer.shape:
-        axes = "x".join(map(str, layer.shape))
-        raise NoValueError(f"a {layer.op} of {axes} is no product x . W with a matrix W")
+    if not is_product(layer) or 0 in layer.shape:
+        raise NoValueError(f"a {layer.op} of {axes(layer.shape)} is no product x . W with a matrix W")
     weight = layer.matrix()
     if not np.isfinite(weight).all():
         raise NoValueError("its weight holds NaN or infinity")

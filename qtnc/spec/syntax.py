@@ -181,6 +181,7 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "NAME": tree.Name,
     "NUMBER": tree.Number,
+    "SHAPE": tree.Number,
     "STRING": lambda text, span: tree.String(text[1:-1], span),
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
     "COMPARATOR": tree.Comparator,
@@ -207,6 +208,8 @@ _NODES: dict[str, Callable[..., Any]] = {
     "layers": tree.Layers,
     "everything": tree.Everything,
     "comparison": tree.Comparison,
+    "membership": tree.Membership,
+    "divisible": tree.Divisible,
     "field": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
     "call": lambda name, *parts: tree.Call(name, parts[:-1], parts[-1]),
     "named": tree.Argument,

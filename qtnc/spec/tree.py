@@ -15,7 +15,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Number:
-    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``."""
+    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``, ``*x16``."""
 
     text: str
     span: Span
@@ -95,7 +95,25 @@ class Comparison:
 
     field: Name
     comparator: Comparator
-    value: String | Regex | Number
+    value: String | Regex | Number | Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Membership:
+    """``field in [value, ...]``."""
+
+    field: Name
+    values: Sequence
+    span: Span
+
+
+@dataclass(frozen=True)
+class Divisible:
+    """``field divisible by divisor``."""
+
+    field: Name
+    divisor: Number
     span: Span
 
 
@@ -142,7 +160,8 @@ class Top:
     span: Span
 
 
-Expression = Layers | Everything | Comparison | Either | Both | Complement | Filtered | Top
+Fact = Comparison | Membership | Divisible
+Expression = Layers | Everything | Fact | Either | Both | Complement | Filtered | Top
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"COMPARATOR"}), "a comparison such as `~` or `>=`"),
     (frozenset({"NAME", "LSQB", "RPAR"}), "an option such as `bytes: 30%`"),
     (frozenset({"NAME", "LSQB"}), "a value"),
-    (frozenset({"STRING", "NUMBER"}), 'a string, `re"..."` or a number'),
+    (frozenset({"STRING", "NUMBER"}), 'a value such as `"GLOB"`, `64Ki` or `384x1536`'),
     (frozenset({"NAME"}), "a name"),
     (frozenset({"NUMBER"}), "a number"),
 )

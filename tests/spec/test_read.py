@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qtnc.backends.options import BACKENDS, OnnxOptions, TorchOptions
-from qtnc.spec.program import AllOf, ElementsAre, NameIs, NoneOf, OneOf, OpIs, Spec, Verify
+from qtnc.spec.program import AllOf, NameIs, NoneOf, NumberIs, OneOf, OpIs, Spec, Verify
 from qtnc.spec.read import read_spec
 
 Read = Callable[[str], Spec]
@@ -72,7 +72,7 @@ def test_every_part_has_its_place(read: Read) -> None:
     assert spec.data["calib"].span.text == 'data calib = npz("calib.npz") take 64'
     assert spec.verifies[1].span.text == "verify outputs within 0.5%"
     match spec.selects["rest"].predicate:
-        case AllOf((OpIs("MatMul", op), NoneOf(OneOf((NameIs(), ElementsAre("<", 1024, few)))))):
+        case AllOf((OpIs("MatMul", op), NoneOf(OneOf((NameIs(), NumberIs("weight.elements", "<", 1024, few)))))):
             assert (op.text, few.text) == ("MatMul", "weight.elements < 1Ki")
         case other:
             pytest.fail(str(other))
@@ -131,6 +131,8 @@ def test_a_rewrite_may_span_lines(text: str, read: Read) -> None:
         "best",
         "re",
         "name",
+        "in",
+        "divisible",
     ],
 )
 def test_words_of_the_language_are_names_where_a_name_is_due(word: str, read: Read) -> None:
@@ -193,7 +195,7 @@ def test_targets_without_options(read: Read) -> None:
 def test_numbers(text: str, value: int, read: Read) -> None:
     predicate = read(f"qtn 1\nselect a = * where weight.elements == {text}\nemit torch").selects["a"].predicate
     assert isinstance(predicate, AllOf)
-    assert isinstance(predicate.parts[1], ElementsAre)
+    assert isinstance(predicate.parts[1], NumberIs)
     assert predicate.parts[1].value == value
 
 
