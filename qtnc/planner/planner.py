@@ -15,6 +15,7 @@ from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import Diagnostic, SpecError, printable, visible
 from qtnc.ir.layers import WEIGHT_INPUTS, Layer, find_layers, weight_tensor
+from qtnc.ir.paths import LayerPaths
 from qtnc.ir.rows import rows_of, unbound
 from qtnc.planner.baselines import baselines_of
 from qtnc.planner.devices import check_devices, qiskit_options
@@ -53,7 +54,7 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         If the calibration data does not run.
     """
     layers = find_layers(model)
-    selected = select_layers(spec, layers)
+    selected = select_layers(spec, layers, LayerPaths(model, layers))
     claimed = claims(spec, selected)
     check_devices(spec, layers, claimed)
     metrics = _statistics(model, layers, claimed, data)

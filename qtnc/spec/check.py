@@ -195,7 +195,7 @@ class _Checker:
     def select(self, node: tree.Select) -> None:
         """``select name = selection``."""
         name = node.name.text
-        scope = Scope(name, self.selects, self.lines, self.spec.lost)
+        scope = Scope(name, self.selects, self.lines, self.spec.lost, self.chain)
         problems: list[RefusedError] = []
         selected = predicate(node.selection, scope, problems)
         self.refuse(problems)

@@ -1,24 +1,34 @@
 """Selections to predicates: names resolved, sets put together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from qtnc.errors import did_you_mean
 from qtnc.spec import program, tree
 from qtnc.spec.comparisons import fact
-from qtnc.spec.rank import KEYS
+from qtnc.spec.rank import AT_STRUCTURE, KEYS
 from qtnc.spec.values import RefusedError, count, listing
 from qtnc.spec.wording import clip
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The selector being defined, those above it, the line of each, and names that bad statements may have declared."""
+    """What a selection may speak of.
+
+    Attributes
+    ----------
+    name : the selector being defined; ``above`` are those above it.
+    lines : the line of each.
+    lost : names that bad statements may have declared.
+    build : the structure that a chain of calls means, None where it is wrong, which is complained of elsewhere.
+    """
 
     name: str
     above: Collection[str]
     lines: Mapping[str, int]
     lost: Collection[str]
+    build: Callable[[Sequence[tree.Call]], Any]
 
 
 def is_op(name: str) -> bool:
@@ -40,8 +50,11 @@ def predicate(node: tree.Expression, scope: Scope, problems: list[RefusedError])
         case tree.Filtered(base, condition, span):
             both = (predicate(base, scope, problems), predicate(condition, scope, problems))
             return program.AllOf(both, span)
-        case tree.Top(number, base, key, span):
-            return program.Top(_size(number, problems), predicate(base, scope, problems), _key(key, problems), span)
+        case tree.Top():
+            return _top(node, scope, problems)
+        case tree.Reach(word, base, span):
+            direction = cast("program.Direction", word.text)
+            return program.Reach(direction, predicate(base, scope, problems), span)
         case tree.Layers() | tree.Comparison() | tree.Membership() | tree.Divisible():
             try:
                 return _layers(node, scope) if isinstance(node, tree.Layers) else fact(node)
@@ -64,19 +77,25 @@ def _layers(node: tree.Layers, scope: Scope) -> program.Predicate:
     return program.InSelector(name, node.span)
 
 
-def _size(number: tree.Number, problems: list[RefusedError]) -> int:
+def _top(node: tree.Top, scope: Scope, problems: list[RefusedError]) -> program.Top:
+    """Check all of it, whatever is wrong with a part."""
+    number, word, key = 1, node.word.text, node.key.text
     try:
-        return count("`top`", number)
+        number = count(f"`{word}`", node.count, doc=f"as in `{word} 4 of SET by KEY`")
     except RefusedError as problem:
         problems.append(problem)
-        return 1
-
-
-def _key(key: tree.Name, problems: list[RefusedError]) -> str:
-    if key.text not in KEYS:
-        way_out = " ".join(filter(None, (did_you_mean(key.text, KEYS), f"keys are {listing(KEYS)}")))
-        problems.append(RefusedError(f"unknown key `{clip(key.text)}`", key.span, way_out))
-    return key.text
+    base = predicate(node.base, scope, problems)
+    if key not in KEYS:
+        way_out = " ".join(filter(None, (did_you_mean(key, KEYS), f"keys are {listing(KEYS)}")))
+        problems.append(RefusedError(f"unknown key `{clip(key)}`", node.key.span, way_out))
+    elif key in AT_STRUCTURE and node.chain is None:
+        way_out = f"as in `by {key} of lowrank(bytes: 30%)`"
+        problems.append(RefusedError(f"`{key}` is that of a structure", node.key.span, way_out))
+    elif key not in AT_STRUCTURE and node.chain:
+        way_out = f"write `by {key}`"
+        problems.append(RefusedError(f"`{key}` is that of no structure", node.chain[0].span, way_out))
+    structure = scope.build(node.chain) if node.chain else None
+    return program.Top(number, base, key, node.span, word == "bottom", structure)
 
 
 def unknown_selector(name: tree.Name, known: Collection[str]) -> RefusedError:

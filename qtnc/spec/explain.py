@@ -9,19 +9,30 @@ from qtnc.spec.facts import LACKING, LayerFacts, axes, dtype_word
 from qtnc.spec.members import Members, fits, holds
 from qtnc.spec.pattern import Pattern
 from qtnc.spec.values import listing
+from qtnc.spec.wording import clip
 
 
 def explain(select: program.Select, layers: Sequence[LayerFacts], members: Members) -> Diagnostic:
     """Go through the conditions in order, and say which one let nothing through, and of what."""
     if not layers:
         return Diagnostic(f"`{select.name}` selects nothing", select.span, "the model has no layers with weights")
-    left = list(layers)
-    for part in _conjuncts(select.predicate):
+    part, left = _culprit(select.predicate, layers, members)
+    return Diagnostic(f"`{select.name}` selects nothing", part.span, _reason(part, left, members))
+
+
+def _culprit(
+    predicate: program.Predicate, layers: Sequence[LayerFacts], members: Members
+) -> tuple[program.Predicate, Sequence[LayerFacts]]:
+    """Find the part that let nothing through, and what had come so far."""
+    left = layers
+    for part in _conjuncts(predicate):
         kept = [layer for layer in left if holds(part, layer, members)]
         if not kept:
-            return Diagnostic(f"`{select.name}` selects nothing", part.span, _reason(part, left, members))
+            # Nothing is upstream of nothing: the fault is further in.
+            lost = isinstance(part, program.Reach) and not any(holds(part.base, x, members) for x in layers)
+            return _culprit(part.base, layers, members) if lost and isinstance(part, program.Reach) else (part, left)
         left = kept
-    raise InternalError(f"`{select.name}` is empty, but no part of it is")
+    raise InternalError(f"`{predicate.span.text}` is empty, but no part of it is")
 
 
 def _conjuncts(predicate: program.Predicate) -> list[program.Predicate]:
@@ -59,8 +70,13 @@ def _reason(part: program.Predicate, left: Sequence[LayerFacts], members: Member
         case program.DtypeIs():
             dtypes = dict.fromkeys(dtype_word(layer.dtype) for layer in left)
             return f"{among}, none has {part.span.text}; they are {_some(dtypes)}"
+        case program.Reach(direction, base):
+            to = "to" if direction == "upstream" else "from"
+            return f"{among}, none has a path {to} the layers of `{clip(base.span.text)}`; they are {_names(left)}"
+        case program.NoneOf(inner):
+            return f"{among}, all are in `{clip(inner.span.text)}`; they are {_names(left)}"
         case _:
-            return f"{among}, none meets this; they are {_some(layer.name for layer in left)}"
+            return f"{among}, none meets this; they are {_names(left)}"
 
 
 def _nearest_number(
@@ -101,6 +117,10 @@ def _nearest(pattern: Pattern, names: Sequence[str]) -> str:
     odd = [word for word in re.findall(r"[A-Za-z]\w+", pattern.text) if not any(word in part for part in parts)]
     hints = (*(did_you_mean(word, parts) for word in odd), did_you_mean(pattern.text, names))
     return next((hint for hint in hints if hint), f"they are {_some(names)}")
+
+
+def _names(layers: Iterable[LayerFacts]) -> str:
+    return _some(layer.name for layer in layers)
 
 
 def _some(names: Iterable[str], shown: int = 3) -> str:

@@ -20,12 +20,12 @@ class Members:
     ----------
     places : place of every layer in the model, from 0.
     selectors : names of the layers of each, as far as they are settled.
-    tops : names of the layers of every ``top``, by its place in the spec.
+    settled : names of the layers of every ``top`` and ``upstream``, by its place in the spec.
     """
 
     places: Mapping[str, int]
     selectors: dict[str, frozenset[str]] = field(default_factory=dict)
-    tops: dict[Span, frozenset[str]] = field(default_factory=dict)
+    settled: dict[Span, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, layers: Sequence[LayerFacts]) -> "Members":
@@ -52,7 +52,7 @@ COMPARE: dict[program.Sign, Callable[[Any, Any], bool]] = {
 
 
 def holds(predicate: program.Predicate, layer: LayerFacts, members: Members) -> bool:
-    """Whether ``predicate`` is true of ``layer``; ``members`` has the selectors above and every ``top`` in it."""
+    """Whether ``predicate`` is true of ``layer``; ``members`` has the selectors above and what is settled in it."""
     match predicate:
         case program.AnyLayer():
             return True
@@ -66,8 +66,8 @@ def holds(predicate: program.Predicate, layer: LayerFacts, members: Members) -> 
             return any(holds(part, layer, members) for part in parts)
         case program.NoneOf(part):
             return not holds(part, layer, members)
-        case program.Top(span=span):
-            return layer.name in members.tops[span]
+        case program.Top(span=span) | program.Reach(span=span):
+            return layer.name in members.settled[span]
         case _:
             return _is_fact(predicate, layer, members)
 

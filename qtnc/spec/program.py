@@ -14,6 +14,7 @@ from qtnc.spec.wording import clip
 
 Goal = Literal["memory", "balanced", "latency"]
 Sign = Literal["<", "<=", ">", ">=", "==", "!="]
+Direction = Literal["upstream", "downstream"]
 
 
 @dataclass(frozen=True)
@@ -138,18 +139,32 @@ class NoneOf:
 
 @dataclass(frozen=True)
 class Top:
-    """True of the ``count`` layers of ``base`` that have most of ``key``: the one predicate that compares layers."""
+    """True of the ``count`` layers of ``base`` that have most of ``key``, or with ``least`` the least.
+
+    ``structure`` is what the key is asked at, where it is asked at any.
+    """
 
     count: int
     base: "Predicate"
     key: str
+    span: Span
+    least: bool = False
+    structure: Any = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """True of the layers outside ``base`` from which a path in the graph leads to it, or to which one leads from it."""
+
+    direction: Direction
+    base: "Predicate"
     span: Span
 
 
 Fact = NameIs | NumberIs | NumberIn | DivisibleBy | DepthIs | ShapeIs | DtypeIs
 """What is true of a layer on its own."""
 
-Predicate = AnyLayer | OpIs | InSelector | Fact | AllOf | OneOf | NoneOf | Top
+Predicate = AnyLayer | OpIs | InSelector | Fact | AllOf | OneOf | NoneOf | Top | Reach
 """Sets and conditions alike are predicates on a layer: that is all a selection asks."""
 
 
@@ -259,5 +274,5 @@ def walk(predicate: Predicate) -> Iterator[Predicate]:
             yield from walk(part)
     elif isinstance(predicate, NoneOf):
         yield from walk(predicate.part)
-    elif isinstance(predicate, Top):
+    elif isinstance(predicate, Top | Reach):
         yield from walk(predicate.base)

@@ -1,8 +1,9 @@
 """Selectors to layers: who is selected, and which rewrite has the last word on a layer."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from qtnc.errors import SpecError
+from qtnc.errors import InternalError, SpecError
 from qtnc.spec import program
 from qtnc.spec.explain import explain
 from qtnc.spec.facts import LayerFacts
@@ -14,7 +15,21 @@ Selected = Mapping[str, tuple[str, ...]]
 """Layer names by selector."""
 
 
-def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str, tuple[str, ...]]:
+class Paths(Protocol):
+    """Paths in the graph of a model, between its layers."""
+
+    def upstream(self, names: frozenset[str]) -> frozenset[str]:
+        """Layers from which a path leads to one of these; these may be among them."""
+        ...
+
+    def downstream(self, names: frozenset[str]) -> frozenset[str]:
+        """Layers to which a path leads from one of these; these may be among them."""
+        ...
+
+
+def select_layers(
+    spec: program.Spec, layers: Sequence[LayerFacts], paths: Paths | None = None
+) -> dict[str, tuple[str, ...]]:
     """Find the layers of every selector.
 
     Parameters
@@ -23,6 +38,8 @@ def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str,
         Whose selectors.
     layers
         All that can be selected, in the order of the model.
+    paths
+        Between them. Without, a spec that asks for any is an error of ours.
 
     Returns
     -------
@@ -40,14 +57,15 @@ def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str,
     ranking = Ranking()
     errors = []
     for name, select in spec.selects.items():
-        # Backwards, so that a `top` of another comes after it.
-        for top in reversed([part for part in program.walk(select.predicate) if isinstance(part, program.Top)]):
-            among = [layer for layer in layers if holds(top.base, layer, members)]
-            members.tops[top.span] = frozenset(layer.name for layer in among)
-            try:
-                members.tops[top.span] = ranking.top(top, among)
-            except RefusedError as refused:
-                errors.append(refused.diagnostic)
+        # Backwards, so that what another is made from comes before it.
+        for part in reversed(list(program.walk(select.predicate))):
+            if isinstance(part, program.Top | program.Reach):
+                among = [layer for layer in layers if holds(part.base, layer, members)]
+                members.settled[part.span] = frozenset(layer.name for layer in among)
+                try:
+                    members.settled[part.span] = _settle(part, among, ranking, paths)
+                except RefusedError as refused:
+                    errors.append(refused.diagnostic)
         chosen[name] = tuple(layer.name for layer in layers if holds(select.predicate, layer, members))
         members.selectors[name] = frozenset(chosen[name])
         # A selector that is empty because an earlier one is would be the same error again.
@@ -56,6 +74,18 @@ def select_layers(spec: program.Spec, layers: Sequence[LayerFacts]) -> dict[str,
     if errors:
         raise SpecError(*errors)
     return chosen
+
+
+def _settle(
+    part: program.Top | program.Reach, among: Sequence[LayerFacts], ranking: Ranking, paths: Paths | None
+) -> frozenset[str]:
+    """Names of the layers that ``part`` means, ``among`` being those of its base."""
+    if isinstance(part, program.Top):
+        return ranking.top(part, among)
+    if paths is None:
+        raise InternalError(f"`{part.span.text}` is asked of layers without their graph")
+    names = frozenset(layer.name for layer in among)
+    return (paths.upstream if part.direction == "upstream" else paths.downstream)(names) - names
 
 
 def claims(spec: program.Spec, selected: Selected) -> dict[str, tuple[program.Rewrite, ...]]:

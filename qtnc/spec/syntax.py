@@ -186,6 +186,9 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
     "COMPARATOR": tree.Comparator,
     "TOP": tree.Name,
+    "BOTTOM": tree.Name,
+    "UPSTREAM": tree.Name,
+    "DOWNSTREAM": tree.Name,
 }
 
 _NODES: dict[str, Callable[..., Any]] = {
@@ -204,7 +207,9 @@ _NODES: dict[str, Callable[..., Any]] = {
     "either": lambda *parts: tree.Either(parts[:-1], parts[-1]),
     "both": lambda *parts: tree.Both(parts[:-1], parts[-1]),
     "complement": tree.Complement,
+    "without": tree.Complement,
     "top": tree.Top,
+    "reach": tree.Reach,
     "layers": tree.Layers,
     "everything": tree.Everything,
     "comparison": tree.Comparison,

@@ -135,7 +135,7 @@ class Both:
 
 @dataclass(frozen=True)
 class Complement:
-    """``not a``, of a set or of a condition."""
+    """``not a``, of a set or of a condition, and the ``- a`` of a set."""
 
     part: "Expression"
     span: Span
@@ -152,16 +152,27 @@ class Filtered:
 
 @dataclass(frozen=True)
 class Top:
-    """``top count of set by key``."""
+    """``top count of set by key``, or ``bottom``; some keys are ``of structure | ...``."""
 
+    word: Name
     count: Number
     base: "Expression"
     key: Name
+    chain: tuple[Call, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Reach:
+    """``upstream of set``, or ``downstream``."""
+
+    word: Name
+    base: "Expression"
     span: Span
 
 
 Fact = Comparison | Membership | Divisible
-Expression = Layers | Everything | Fact | Either | Both | Complement | Filtered | Top
+Expression = Layers | Everything | Fact | Either | Both | Complement | Filtered | Top | Reach
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ FORMS = {
 
 FULLER = {
     ("select", "TOP"): "select NAME = top N of (SET where CONDITION) by KEY",
+    ("select", "BOTTOM"): "select NAME = bottom N of (SET where CONDITION) by KEY",
+    ("select", "UPSTREAM"): "select NAME = upstream of (SET where CONDITION)",
+    ("select", "DOWNSTREAM"): "select NAME = downstream of (SET where CONDITION)",
     ("emit", "LPAR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
     ("emit", "FOR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
 }
@@ -39,6 +42,7 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"STRING", "NUMBER"}), 'a value such as `"GLOB"`, `64Ki` or `384x1536`'),
     (frozenset({"NAME"}), "a name"),
     (frozenset({"NUMBER"}), "a number"),
+    (frozenset({"OF"}), "`of`"),
 )
 """What a set of acceptable terminals means to a reader; the first row that is contained in it speaks."""
 
@@ -60,8 +64,9 @@ def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spe
     keyword, before = read[0].text, read[-1]
     fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
     form = f"the form is `{next(filter(None, fuller), FORMS[keyword])}`"
-    # After `top` the statement may end, for it may be a name; what goes on lacks the number.
-    if "$END" in accepted and "NUMBER" not in accepted and place.text:
+    # After `top` or `upstream` the statement may end, for it may be a name; what goes on lacks the number, or `of`.
+    goes_on = "NUMBER" in accepted or ("OF" in accepted and before.kind != "NAME")
+    if "$END" in accepted and not goes_on and place.text:
         return Diagnostic(f"unexpected `{clip(place.text)}` after `{clip(before.text)}`", place, form)
     wanted = next((meaning for kinds, meaning in MEANINGS if kinds <= set(accepted)), None)
     if wanted is None:

@@ -375,3 +375,18 @@ def test_the_estimate_holds_what_the_weights_take(planned: Planning, toys: Modul
     plan = planned(toys.mlp(), "").plan
     assert plan.estimate.memory_bytes >= plan.model_bytes
     assert plan.estimate.seconds >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("selection", "layers"),
+    [
+        ('upstream of (* where name ~ "down")', ("up",)),
+        ('downstream of (* where name ~ "up")', ("down",)),
+        ("bottom 1 of * by error of lowrank(rank: 8)", ("down",)),  # of rank 8 itself
+        ("* - bottom 1 of * by bytes", ("up",)),
+    ],
+)
+def test_sets_that_ask_for_the_graph_or_for_weights(
+    selection: str, layers: tuple[str, ...], planned: Planning, toys: ModuleType
+) -> None:
+    assert planned(toys.mlp(), f"select it = {selection}\n").selected["it"] == layers

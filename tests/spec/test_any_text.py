@@ -24,6 +24,8 @@ rewrite attn -> lowrank(bytes: 30%)
 select hard = top 4 of (attn and MatMul) by entropy where not name ~ "top"
 select ends = * where block in [0, 11] or depth >= 90% and weight.rows divisible by 64
 select wide = * where weight.shape != *x1536 and not (weight.dtype == float16 or weight.bytes > 1Ki)
+select lost = bottom 2 of (attn - top 1 of attn by decay) by error of circuit | mpo(max_bond: 2)
+select late = downstream of hard - upstream of (mlp or downstream of lost)
 stage classical {
     rewrite mlp -> mpo(max_bond: 8)
 }
@@ -36,7 +38,7 @@ emit qiskit(target: "line-9q", shots: 100_000) for hard
 verify outputs within 5% on calib
 """
 PIECES = [*GOOD.split(), *"()[]{}|,=:~.*\"#-'\\", "->", "\n", 're"', "stage", "best", "\0", "§", "\r", "1e9", "-3%"]
-PIECES += ["\nstage a {\n", "\n}\n", "\nheal {", "top 2 of", "by", "divisible", "3x*"]
+PIECES += ["\nstage a {\n", "\n}\n", "\nheal {", "top 2 of", "by", "divisible", "3x*", "upstream of", "bottom"]
 
 
 def outcome(text: str) -> Spec | SpecError:

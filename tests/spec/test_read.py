@@ -133,6 +133,9 @@ def test_a_rewrite_may_span_lines(text: str, read: Read) -> None:
         "name",
         "in",
         "divisible",
+        "bottom",
+        "upstream",
+        "downstream",
     ],
 )
 def test_words_of_the_language_are_names_where_a_name_is_due(word: str, read: Read) -> None:

@@ -80,6 +80,20 @@ def chosen(read: Read, selection: str, before: str = "") -> list[Layer]:
         ("MatMul or (Gemm where weight.elements > 2Ki)", lambda x: x.op == "MatMul" or x.elements > 2048),
         ("MatMul and not a", lambda x: x.op == "MatMul" and ".1" not in x.name),
         ("a and MatMul or Gemm and not a", lambda x: (x.op == "MatMul") == (".1" in x.name)),
+        ("MatMul - a", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - a - Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("*-a-Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - (a - Gemm)", lambda x: x.op == "Gemm" or ".1" not in x.name),
+        ("Gemm or * - a", lambda x: x.op == "Gemm" or ".1" not in x.name),
+        ("* - a and Gemm", lambda x: x.op == "Gemm" and ".1" not in x.name),
+        ("not a - Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - not a", lambda x: ".1" in x.name),
+        ('* -\n a where name ~ re"q$"', lambda x: ".1" not in x.name and x.name.endswith("q")),
+        (
+            "* - top 2 of * by elements - a",
+            lambda x: x.name not in ("lm_head", "layers.0.mlp.up") and ".1" not in x.name,
+        ),
+        ("bottom 1 of (* - bottom 1 of * by elements) by elements", lambda x: x.name == "layers.0.attn.q"),
         ('b where name ~ "*q"', lambda x: ".1" in x.name and x.name.endswith("q")),
     ],
 )
@@ -153,7 +167,7 @@ emit torch"""
         (
             "not g",
             (
-                "of 37 MatMul layers that meet the conditions before, none meets this; "
+                "of 37 MatMul layers that meet the conditions before, all are in `g`; "
                 "they are `layers.0.attn.q`, `layers.0.mlp.up`, `layers.0.mlp.down` and 34 more"
             ),
         ),
