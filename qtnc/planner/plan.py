@@ -104,6 +104,14 @@ class LayerPlan:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """A layer that no rewrite may claim, and the place of the statement that says so."""
+
+    layer: str
+    rule: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What the compile will take: seconds from the planner's own fits, bytes from the sizes it met."""
 
@@ -117,6 +125,7 @@ class Plan:
 
     Attributes
     ----------
+    unclaimed : layers that no rewrite names; those in ``ignored`` are not counted.
     model_parameters, model_bytes : weights of the whole model before; ``parameters`` and ``bytes`` after. A weight that
         something else still reads stays beside what a layer becomes.
     """
@@ -134,6 +143,7 @@ class Plan:
     bytes: int
     notes: tuple[str, ...]
     estimate: Estimate
+    ignored: tuple[Ignored, ...] = ()
 
     @property
     def share(self) -> float:

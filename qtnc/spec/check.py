@@ -60,6 +60,7 @@ class _Checker:
     optimize: tree.Optimize | None = None
     selects: dict[str, program.Select] = field(default_factory=dict)
     rewrites: list[program.Rewrite] = field(default_factory=list)
+    ignores: dict[str, program.Ignore] = field(default_factory=dict)
     stages: dict[str, program.Stage] = field(default_factory=dict)
     emits: dict[str, program.Emit] = field(default_factory=dict)
     verifies: dict[str | None, program.Verify] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class _Checker:
             optimize=goal,
             selects=self.selects,
             rewrites=tuple(self.rewrites),
+            ignores=tuple(self.ignores.values()),
             stages=self.stages,
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
@@ -139,6 +141,8 @@ class _Checker:
                 self.select(node)
             case tree.Rewrite():
                 self.rewrite(node)
+            case tree.Ignore():
+                self.ignore(node)
             case tree.Stage():
                 self.stage(node)
             case tree.Emit():
@@ -212,6 +216,14 @@ class _Checker:
         selector = self.known_selector(node.selector, "rewrite")
         structure = self.chain(node.chain)
         self.rewrites.append(program.Rewrite(selector, structure, self.known_data(node.data), node.span))
+
+    def ignore(self, node: tree.Ignore) -> None:
+        """``ignore selector``."""
+        selector = self.known_selector(node.selector, "ignore")
+        if selector in self.ignores:
+            line = self.ignores[selector].span.line
+            self.complain(f"`{selector}` is already ignored at line {line}", node.span, "drop one of the two")
+        self.ignores.setdefault(selector, program.Ignore(selector, node.span))
 
     def known_selector(self, name: tree.Name, statement: str) -> str:
         """Resolve the name of the layers that a statement is about."""

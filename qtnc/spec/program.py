@@ -188,6 +188,14 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Ignore:
+    """Layers that no rewrite claims, wherever it stands."""
+
+    selector: str
+    span: Span
+
+
+@dataclass(frozen=True)
 class Stage:
     """Rewrites that go together, on top of those of ``base``."""
 
@@ -233,6 +241,7 @@ class Spec:
     stages: Mapping[str, Stage]
     emits: tuple[Emit, ...]
     verifies: tuple[Verify, ...]
+    ignores: tuple[Ignore, ...] = ()
     stage: str | None = None
 
     def at(self, stage: str | None) -> "Spec":

@@ -89,7 +89,7 @@ def _settle(
 
 
 def claims(spec: program.Spec, selected: Selected) -> dict[str, tuple[program.Rewrite, ...]]:
-    """Find the rewrites that claim each layer, the one that wins first: the last in the text.
+    """Find the rewrites that claim each layer, the one that wins first: the last in the text. Ignored layers have none.
 
     Parameters
     ----------
@@ -104,10 +104,18 @@ def claims(spec: program.Spec, selected: Selected) -> dict[str, tuple[program.Re
         Rewrites by layer name; layers that none claims are absent.
     """
     found: dict[str, tuple[program.Rewrite, ...]] = {}
+    left_alone = ignored(spec, selected)
     for rewrite in spec.rewrites:
         for layer in selected[rewrite.selector]:
-            found[layer] = (rewrite, *found.get(layer, ()))
+            if layer not in left_alone:
+                found[layer] = (rewrite, *found.get(layer, ()))
     return found
+
+
+def ignored(spec: program.Spec, selected: Selected) -> dict[str, program.Ignore]:
+    """Find the layers that no rewrite claims because the spec says so, each with the first statement that does."""
+    backwards = ((layer, ignore) for ignore in reversed(spec.ignores) for layer in selected[ignore.selector])
+    return dict(backwards)
 
 
 def _selectors(predicate: program.Predicate) -> set[str]:

@@ -199,6 +199,7 @@ _NODES: dict[str, Callable[..., Any]] = {
     "optimize": tree.Optimize,
     "select": tree.Select,
     "rewrite": tree.Rewrite,
+    "ignore": tree.Ignore,
     "chain": lambda *parts: parts[:-1],
     "stage": lambda name, base, span: tree.Stage(name, base, (), span),
     "emit": tree.Emit,

@@ -238,6 +238,14 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Ignore:
+    """``ignore selector``."""
+
+    selector: Name
+    span: Span
+
+
+@dataclass(frozen=True)
 class Stage:
     """``stage name extends base { ... }``; the span is that of its first line."""
 
@@ -265,7 +273,7 @@ class Verify:
     span: Span
 
 
-Statement = Header | Bind | Data | Optimize | Select | Rewrite | Stage | Emit | Verify
+Statement = Header | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ FORMS = {
     "optimize": "optimize memory",
     "select": 'select NAME = OP where name ~ "GLOB" and weight.elements >= 64Ki',
     "rewrite": "rewrite SELECTOR -> STRUCTURE(OPTION: VALUE, ...) on DATA",
+    "ignore": "ignore SELECTOR",
     "stage": "stage NAME extends BASE { ... }",
     "emit": "emit BACKEND",
     "verify": "verify outputs within 5% on DATA",

@@ -19,8 +19,9 @@ from qtnc.passes.matmul_to_mpo import MatmulToMpo
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import PassError, SpecError
 from qtnc.pipeline import Pipeline
-from qtnc.planner.plan import LayerPlan, Plan
+from qtnc.planner.plan import Ignored, LayerPlan, Plan
 from qtnc.planner.planner import SLOWER, Planned
+from qtnc.report.text import plan_table
 
 Planning = Callable[..., Planned]
 Canonical = Callable[[onnx.ModelProto], ir.Model]
@@ -390,3 +391,15 @@ def test_sets_that_ask_for_the_graph_or_for_weights(
     selection: str, layers: tuple[str, ...], planned: Planning, toys: ModuleType
 ) -> None:
     assert planned(toys.mlp(), f"select it = {selection}\n").selected["it"] == layers
+
+
+def test_an_ignored_layer_is_planned_by_nobody_and_shown(planned: Planning, toys: ModuleType) -> None:
+    text = (
+        'optimize memory\nselect all = *\nselect head = * where name ~ "down"\n'
+        "rewrite head -> lowrank(rank: 1)\nignore head\nrewrite all -> lowrank(rank: 2)\n"
+    )
+    plan = planned(toys.mlp(), text).plan
+    assert [(entry.layer, entry.overruled) for entry in plan.layers] == [("up", ())]
+    assert plan.ignored == (Ignored("down", "spec.qtn:6"),)
+    assert plan.unclaimed == 0
+    assert "down: ignored by spec.qtn:6" in plan_table(plan).splitlines()

@@ -128,6 +128,7 @@ def test_a_rewrite_may_span_lines(text: str, read: Read) -> None:
         "for",
         "outputs",
         "qtn",
+        "ignore",
         "best",
         "re",
         "name",
@@ -142,10 +143,11 @@ def test_words_of_the_language_are_names_where_a_name_is_due(word: str, read: Re
     spec = read(
         f'qtn 1\nbind {word} = 1\ndata {word} = npz("a")\nselect {word} = MatMul\nselect b = {word} and MatMul\n'
         f"stage {word} {{\nrewrite {word} -> mpo on {word}\n}}\nstage x extends {word} {{ }}\n"
-        f"rewrite {word} -> mpo on {word}\nemit qiskit for {word}\nverify outputs within 5% on {word}\n"
+        f"rewrite {word} -> mpo on {word}\nignore {word}\nemit qiskit for {word}\nverify outputs within 5% on {word}\n"
     )
     assert (spec.rewrites[0].selector, spec.rewrites[0].data) == (word, word)
     assert (spec.stages["x"].base, spec.emits[0].selector) == (word, word)
+    assert [ignore.selector for ignore in spec.ignores] == [word]
     assert isinstance(spec.verifies[0], Verify)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qtnc.errors import SpecError
 from qtnc.spec.pattern import Pattern
 from qtnc.spec.program import Spec
-from qtnc.spec.select import claims, select_layers
+from qtnc.spec.select import claims, ignored, select_layers
 
 Read = Callable[[str], Spec]
 
@@ -194,3 +194,19 @@ def test_the_last_rewrite_that_claims_a_layer_wins_and_the_others_are_kept(read:
     assert found["layers.0.mlp.up"] == (third, second, first)
     assert found["lm_head"] == (third, first)
     assert set(found) == set(selected["all"])
+
+
+def test_what_is_ignored_no_rewrite_claims(read: Read) -> None:
+    spec = read(
+        'qtn 1\nselect all = MatMul\nselect up = all where name ~ "*.up"\nselect one = all where name ~ "*.1.*"\n'
+        "rewrite up -> mpo(max_bond: 1)\nignore one\nignore up\nrewrite all -> mpo(max_bond: 2)\n"
+        "stage last {\nrewrite up -> mpo(max_bond: 3)\n}\nemit torch"
+    )
+    for stage in (None, "last"):
+        at = spec.at(stage)
+        selected = select_layers(at, LAYERS)
+        found, alone = claims(at, selected), ignored(at, selected)
+        assert set(alone) == {*selected["up"], *selected["one"]}
+        assert set(found) == set(selected["all"]) - set(alone)
+        assert alone["layers.1.mlp.up"].span.line == 6
+        assert alone["layers.0.mlp.up"].span.text == "ignore up"
