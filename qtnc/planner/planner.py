@@ -88,6 +88,7 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         notes=tuple(notes),
         estimate=_estimate(seconds, layers, before[1]),
         ignored=tuple(Ignored(x.name, _place(alone[x.name])) for x in layers if x.name in alone),
+        settings=dict(spec.settings),
     )
     return Planned(plan, tuple(decisions), selected)
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from qtnc.errors import Diagnostic, SpecError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.options import checked, values_of
+from qtnc.spec.settings import goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
 
@@ -73,13 +74,13 @@ class _Checker:
 
     def result(self) -> program.Spec:
         """Return what was gathered."""
-        goal = cast("program.Goal", self.optimize.goal.text) if self.optimize else "balanced"
+        aim = cast("program.Goal", self.optimize.goal.text) if self.optimize else "balanced"
         return program.Spec(
             source=self.spec.source,
             binds=self.binds,
             bind_spans=self.bind_spans,
             data=self.data,
-            optimize=goal,
+            optimize=aim,
             selects=self.selects,
             rewrites=tuple(self.rewrites),
             ignores=tuple(self.ignores.values()),
@@ -187,14 +188,11 @@ class _Checker:
 
     def set_goal(self, node: tree.Optimize) -> None:
         """``optimize goal``."""
-        goals: tuple[str, ...] = get_args(program.Goal)
         if self.optimize:
             self.complain(f"`optimize` is already said at line {self.optimize.span.line}", node.span)
-        elif node.goal.text not in goals:
-            way_out = did_you_mean(node.goal.text, goals)
-            message = f"`optimize` takes {listing(goals, 'or')}, not `{clip(node.goal.text)}`"
-            self.complain(message, node.goal.span, way_out)
-        self.optimize = self.optimize or node
+            return
+        self.optimize = node
+        goal(node.goal)
 
     def select(self, node: tree.Select) -> None:
         """``select name = selection``."""

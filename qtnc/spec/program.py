@@ -1,7 +1,7 @@
 """What a spec means: names resolved, values read, structures built. The result of checking, and what plan reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -229,6 +229,8 @@ class Spec:
     """A spec without mistakes. Mappings are in order of the text.
 
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
+    ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
+    effect.
     """
 
     source: Source
@@ -243,6 +245,7 @@ class Spec:
     verifies: tuple[Verify, ...]
     ignores: tuple[Ignore, ...] = ()
     stage: str | None = None
+    settings: Mapping[str, int | str] = field(default_factory=dict)
 
     def at(self, stage: str | None) -> "Spec":
         """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.

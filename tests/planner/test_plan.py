@@ -65,6 +65,7 @@ PLAN = Plan(
     notes=("a note",),
     estimate=Estimate(0.5, 4096),
     ignored=(Ignored("head", "spec.qtn:3"),),
+    settings={"batch": 3},
 )
 
 
