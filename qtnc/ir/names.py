@@ -19,7 +19,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 """What no file can hold; damaged metadata can spell it."""
 
 NUMBER = re.compile("[0-9]+")
-AGAIN = re.compile("(:[0-9]+)+$")
+AGAIN = re.compile("(:[0-9]+)+")
 """What ``unique`` writes after a name that is there already, perhaps again."""
 
 LONGEST_NUMBER = 18
@@ -67,8 +67,10 @@ def unique(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
 
 def block_of(name: str) -> int | None:
     """First number in a layer's name: 3 of ``layers.3.mlp.up``; None without one. The 2 of ``mlp:2`` is none."""
-    found = NUMBER.search(AGAIN.sub("", name))
-    return int(found[0]) if found and len(found[0]) <= LONGEST_NUMBER else None
+    found = NUMBER.search(name)
+    if found is None or len(found[0]) > LONGEST_NUMBER or AGAIN.fullmatch(name, max(found.start() - 1, 0)):
+        return None
+    return int(found[0])
 
 
 class FreeNames:
