@@ -124,6 +124,9 @@ def _inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
     parser.add_argument("--stage", metavar="NAME", help="the stage of the spec to take; the last one by default")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="settle a bound size, or optimize, otherwise"
+    )
 
 
 def _format(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +162,7 @@ def _plan(options: argparse.Namespace) -> int:
     from qtnc.compiler import plan
     from qtnc.report.text import plan_table
 
-    planned = plan(options.model, options.spec, options.stage)
+    planned = plan(options.model, options.spec, options.stage, options.set)
     print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
     return 0
 
@@ -169,7 +172,9 @@ def _compile(options: argparse.Namespace) -> int:
     from qtnc.errors import VerifyError
     from qtnc.report.text import plan_table
 
-    compiled = compile_model(options.model, options.spec, options.output, stage=options.stage, force=options.force)
+    compiled = compile_model(
+        options.model, options.spec, options.output, stage=options.stage, force=options.force, settings=options.set
+    )
     print(plan_table(compiled.plan))
     for verdict in compiled.verdicts:
         print("\n".join(verdict.lines()), file=sys.stderr)

@@ -1,6 +1,6 @@
 """The road of a model, on one page: spec -> plan -> passes -> IR -> backends -> out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from qtnc.report.write import write_reports
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_spec
+from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
 from qtnc.verify.verdict import Verdict
@@ -50,9 +51,11 @@ class Compiled:
         return all(verdict.holds for verdict in self.verdicts)
 
 
-def read(model_path: Path, spec_path: Path, stage: str | None = None) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
+def read(
+    model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()
+) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
-    spec = read_spec(spec_path, STRUCTURES, BACKENDS).at(stage)
+    spec = override(read_spec(spec_path, STRUCTURES, BACKENDS).at(stage), settings)
     model = prepare(read_model(model_path))
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
@@ -63,14 +66,20 @@ def prepare(model: ir.Model) -> ir.Model:
     return Pipeline((Canonicalize(), FoldConstants())).run(model).model
 
 
-def plan(model_path: Path, spec_path: Path, stage: str | None = None) -> Planned:
-    """Decide what a compile will do, and write nothing."""
-    model, spec, data = read(model_path, spec_path, stage)
+def plan(model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()) -> Planned:
+    """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
+    model, spec, data = read(model_path, spec_path, stage, settings)
     return make_plan(model, spec, data, model_path.name)
 
 
 def compile_model(
-    model_path: Path, spec_path: Path, out: Path, *, stage: str | None = None, force: bool = False
+    model_path: Path,
+    spec_path: Path,
+    out: Path,
+    *,
+    stage: str | None = None,
+    force: bool = False,
+    settings: Sequence[str] = (),
 ) -> Compiled:
     """Compile a model by a stage of a spec, the last one where none is named, into the folder ``out``.
 
@@ -81,7 +90,7 @@ def compile_model(
         hold is no exception: the folder is written, and ``Compiled.holds`` is False.
     """
     check_free(out, force=force)
-    model, spec, data = read(model_path, spec_path, stage)
+    model, spec, data = read(model_path, spec_path, stage, settings)
     check_apart(out, (model_path, spec_path, *external_files(model_path), *(d.path for d in spec.data.values())))
     checks = checks_of(spec, out)
     inputs = feeds_of(checks, out, model, spec.binds)

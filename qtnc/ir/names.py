@@ -18,6 +18,13 @@ ANONYMOUS = re.compile(r"^(val_\d+|onnx::\w+|_?\d+|.*_output_\d+|)$")
 SURROGATE = re.compile("[\ud800-\udfff]")
 """What no file can hold; damaged metadata can spell it."""
 
+NUMBER = re.compile("[0-9]+")
+AGAIN = re.compile("(:[0-9]+)+")
+"""What ``unique`` writes after a name that is there already, perhaps again."""
+
+LONGEST_NUMBER = 18
+"""Digits of a number in a name that is taken for one; names are hostile, and Python reads no number of any length."""
+
 
 def module_path(node: ir.Node) -> str | None:
     """Deepest module path of a node, from name scopes, else from a path in its name; None when neither is there."""
@@ -56,6 +63,14 @@ def unique(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
         taken.add(candidate)
         found.append(candidate)
     return found
+
+
+def block_of(name: str) -> int | None:
+    """First number in a layer's name: 3 of ``layers.3.mlp.up``; None without one. The 2 of ``mlp:2`` is none."""
+    found = NUMBER.search(name)
+    if found is None or len(found[0]) > LONGEST_NUMBER or AGAIN.fullmatch(name, max(found.start() - 1, 0)):
+        return None
+    return int(found[0])
 
 
 class FreeNames:

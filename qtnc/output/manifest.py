@@ -82,6 +82,8 @@ def write_manifest(
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
         "backends": backends,
         "binds": dict(spec.binds),
+        "optimize": spec.optimize,
+        "settings": dict(spec.settings),
         "checks": [asdict(check) for check in checks],
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
     }

@@ -1,7 +1,7 @@
 """The plan: what will be done to each layer and why, as data that prints and serialises."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -104,6 +104,14 @@ class LayerPlan:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """A layer that no rewrite may claim, and the place of the statement that says so."""
+
+    layer: str
+    rule: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What the compile will take: seconds from the planner's own fits, bytes from the sizes it met."""
 
@@ -117,6 +125,8 @@ class Plan:
 
     Attributes
     ----------
+    unclaimed : layers that no rewrite names; those in ``ignored`` are not counted.
+    settings : what the command line settled instead of the spec; ``optimize`` and ``binds`` are those in effect.
     model_parameters, model_bytes : weights of the whole model before; ``parameters`` and ``bytes`` after. A weight that
         something else still reads stays beside what a layer becomes.
     """
@@ -134,6 +144,8 @@ class Plan:
     bytes: int
     notes: tuple[str, ...]
     estimate: Estimate
+    ignored: tuple[Ignored, ...] = ()
+    settings: Mapping[str, int | str] = field(default_factory=dict)
 
     @property
     def share(self) -> float:

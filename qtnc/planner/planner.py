@@ -15,16 +15,17 @@ from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import Diagnostic, SpecError, printable, visible
 from qtnc.ir.layers import WEIGHT_INPUTS, Layer, find_layers, weight_tensor
+from qtnc.ir.paths import LayerPaths
 from qtnc.ir.rows import rows_of, unbound
 from qtnc.planner.baselines import baselines_of
 from qtnc.planner.devices import check_devices, qiskit_options
 from qtnc.planner.latency import LatencyMeter
-from qtnc.planner.plan import Estimate, LayerPlan, Plan
+from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
 from qtnc.planner.pricing import price
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import declined, problem_of
-from qtnc.spec.program import Rewrite, Spec
-from qtnc.spec.select import Selected, claims, select_layers
+from qtnc.spec.program import Ignore, Rewrite, Spec
+from qtnc.spec.select import Selected, claims, ignored, select_layers
 from qtnc.structures.cost import choose_order, flops_of
 from qtnc.structures.structure import MisfitError, parameters_of
 from qtnc.tensor.threads import one_thread
@@ -53,7 +54,7 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         If the calibration data does not run.
     """
     layers = find_layers(model)
-    selected = select_layers(spec, layers)
+    selected = select_layers(spec, layers, LayerPaths(model, layers))
     claimed = claims(spec, selected)
     check_devices(spec, layers, claimed)
     metrics = _statistics(model, layers, claimed, data)
@@ -67,6 +68,7 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
             entries.append(entry)
             decisions += [decision] if decision else []
     seconds = perf_counter() - start
+    alone = ignored(spec, selected)
     loose = unbound(model, spec.binds)
     notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in map(printable, loose)]
     weights = [v for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None]
@@ -78,13 +80,15 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         optimize=spec.optimize,
         binds=dict(spec.binds),
         layers=tuple(entries),
-        unclaimed=len(layers) - len(entries),
+        unclaimed=len(layers) - len(entries) - len(alone),
         model_parameters=before[0],
         model_bytes=before[1],
         parameters=after[0],
         bytes=after[1],
         notes=tuple(notes),
         estimate=_estimate(seconds, layers, before[1]),
+        ignored=tuple(Ignored(x.name, _place(alone[x.name])) for x in layers if x.name in alone),
+        settings=dict(spec.settings),
     )
     return Planned(plan, tuple(decisions), selected)
 
@@ -168,7 +172,7 @@ def _plan_layer(
     return entry, Decision(layer.name, structure, covariance)
 
 
-def _place(rule: Rewrite) -> str:
+def _place(rule: Rewrite | Ignore) -> str:
     """File and line of a rule; folders stay out of plans and reports."""
     return f"{visible(Path(rule.span.source.name).name)}:{rule.span.line}"
 

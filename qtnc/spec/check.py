@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from qtnc.errors import Diagnostic, SpecError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.options import checked, values_of
+from qtnc.spec.settings import goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
 
@@ -61,6 +62,7 @@ class _Checker:
     optimize: tree.Optimize | None = None
     selects: dict[str, program.Select] = field(default_factory=dict)
     rewrites: list[program.Rewrite] = field(default_factory=list)
+    ignores: dict[str, program.Ignore] = field(default_factory=dict)
     stages: dict[str, program.Stage] = field(default_factory=dict)
     emits: dict[str, program.Emit] = field(default_factory=dict)
     verifies: dict[str | None, program.Verify] = field(default_factory=dict)
@@ -73,15 +75,16 @@ class _Checker:
 
     def result(self) -> program.Spec:
         """Return what was gathered."""
-        goal = cast("program.Goal", self.optimize.goal.text) if self.optimize else "balanced"
+        aim = cast("program.Goal", self.optimize.goal.text) if self.optimize else "balanced"
         return program.Spec(
             source=self.spec.source,
             binds=self.binds,
             bind_spans=self.bind_spans,
             data=self.data,
-            optimize=goal,
+            optimize=aim,
             selects=self.selects,
             rewrites=tuple(self.rewrites),
+            ignores=tuple(self.ignores.values()),
             stages=self.stages,
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
@@ -149,6 +152,8 @@ class _Checker:
                 self.select(node)
             case tree.Rewrite():
                 self.rewrite(node)
+            case tree.Ignore():
+                self.ignore(node)
             case tree.Stage():
                 self.stage(node)
             case tree.Emit():
@@ -193,19 +198,16 @@ class _Checker:
 
     def set_goal(self, node: tree.Optimize) -> None:
         """``optimize goal``."""
-        goals: tuple[str, ...] = get_args(program.Goal)
         if self.optimize:
             self.complain(f"`optimize` is already said at line {self.optimize.span.line}", node.span)
-        elif node.goal.text not in goals:
-            way_out = did_you_mean(node.goal.text, goals)
-            message = f"`optimize` takes {listing(goals, 'or')}, not `{clip(node.goal.text)}`"
-            self.complain(message, node.goal.span, way_out)
-        self.optimize = self.optimize or node
+            return
+        self.optimize = node
+        goal(node.goal)
 
     def select(self, node: tree.Select) -> None:
         """``select name = selection``."""
         name = node.name.text
-        scope = Scope(name, self.selects, self.lines, self.spec.lost)
+        scope = Scope(name, self.selects, self.lines, self.spec.lost, self.chain)
         problems: list[RefusedError] = []
         selected = predicate(node.selection, scope, problems)
         self.refuse(problems)
@@ -222,6 +224,14 @@ class _Checker:
         selector = self.known_selector(node.selector, "rewrite")
         structure = self.chain(node.chain)
         self.rewrites.append(program.Rewrite(selector, structure, self.known_data(node.data), node.span))
+
+    def ignore(self, node: tree.Ignore) -> None:
+        """``ignore selector``."""
+        selector = self.known_selector(node.selector, "ignore")
+        if selector in self.ignores:
+            line = self.ignores[selector].span.line
+            self.complain(f"`{selector}` is already ignored at line {line}", node.span, "drop one of the two")
+        self.ignores.setdefault(selector, program.Ignore(selector, node.span))
 
     def known_selector(self, name: tree.Name, statement: str) -> str:
         """Resolve the name of the layers that a statement is about."""

@@ -1,30 +1,34 @@
-"""Selections to predicates: names resolved, comparisons typed, patterns compiled."""
+"""Selections to predicates: names resolved, sets put together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import Any, cast
 
 from qtnc.errors import did_you_mean
 from qtnc.spec import program, tree
-from qtnc.spec.pattern import Pattern, PatternError
-from qtnc.spec.rank import KEYS
+from qtnc.spec.comparisons import fact
+from qtnc.spec.rank import AT_STRUCTURE, KEYS
 from qtnc.spec.values import RefusedError, count, listing
 from qtnc.spec.wording import clip
-
-FIELDS = ("name", "weight.elements")
-"""What a condition may ask of a layer."""
-
-SIGNS: tuple[str, ...] = get_args(program.Sign)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The selector being defined, those above it, the line of each, and names that bad statements may have declared."""
+    """What a selection may speak of.
+
+    Attributes
+    ----------
+    name : the selector being defined; ``above`` are those above it.
+    lines : the line of each.
+    lost : names that bad statements may have declared.
+    build : the structure that a chain of calls means, None where it is wrong, which is complained of elsewhere.
+    """
 
     name: str
     above: Collection[str]
     lines: Mapping[str, int]
     lost: Collection[str]
+    build: Callable[[Sequence[tree.Call]], Any]
 
 
 def is_op(name: str) -> bool:
@@ -46,11 +50,14 @@ def predicate(node: tree.Expression, scope: Scope, problems: list[RefusedError])
         case tree.Filtered(base, condition, span):
             both = (predicate(base, scope, problems), predicate(condition, scope, problems))
             return program.AllOf(both, span)
-        case tree.Top(number, base, key, span):
-            return program.Top(_size(number, problems), predicate(base, scope, problems), _key(key, problems), span)
-        case tree.Layers() | tree.Comparison():
+        case tree.Top():
+            return _top(node, scope, problems)
+        case tree.Reach(word, base, span):
+            direction = cast("program.Direction", word.text)
+            return program.Reach(direction, predicate(base, scope, problems), span)
+        case tree.Layers() | tree.Comparison() | tree.Membership() | tree.Divisible():
             try:
-                return _layers(node, scope) if isinstance(node, tree.Layers) else _comparison(node)
+                return _layers(node, scope) if isinstance(node, tree.Layers) else fact(node)
             except RefusedError as problem:
                 problems.append(problem)
                 return program.AnyLayer(node.span)
@@ -70,19 +77,25 @@ def _layers(node: tree.Layers, scope: Scope) -> program.Predicate:
     return program.InSelector(name, node.span)
 
 
-def _size(number: tree.Number, problems: list[RefusedError]) -> int:
+def _top(node: tree.Top, scope: Scope, problems: list[RefusedError]) -> program.Top:
+    """Check all of it, whatever is wrong with a part."""
+    number, word, key = 1, node.word.text, node.key.text
     try:
-        return count("`top`", number)
+        number = count(f"`{word}`", node.count, doc=f"as in `{word} 4 of SET by KEY`")
     except RefusedError as problem:
         problems.append(problem)
-        return 1
-
-
-def _key(key: tree.Name, problems: list[RefusedError]) -> str:
-    if key.text not in KEYS:
-        way_out = " ".join(filter(None, (did_you_mean(key.text, KEYS), f"keys are {listing(KEYS)}")))
-        problems.append(RefusedError(f"unknown key `{clip(key.text)}`", key.span, way_out))
-    return key.text
+    base = predicate(node.base, scope, problems)
+    if key not in KEYS:
+        way_out = " ".join(filter(None, (did_you_mean(key, KEYS), f"keys are {listing(KEYS)}")))
+        problems.append(RefusedError(f"unknown key `{clip(key)}`", node.key.span, way_out))
+    elif key in AT_STRUCTURE and node.chain is None:
+        way_out = f"as in `by {key} of lowrank(bytes: 30%)`"
+        problems.append(RefusedError(f"`{key}` is that of a structure", node.key.span, way_out))
+    elif key not in AT_STRUCTURE and node.chain:
+        way_out = f"write `by {key}`"
+        problems.append(RefusedError(f"`{key}` is that of no structure", node.chain[0].span, way_out))
+    structure = scope.build(node.chain) if node.chain else None
+    return program.Top(number, base, key, node.span, word == "bottom", structure)
 
 
 def unknown_selector(name: tree.Name, known: Collection[str]) -> RefusedError:
@@ -91,34 +104,3 @@ def unknown_selector(name: tree.Name, known: Collection[str]) -> RefusedError:
     if is_op(name.text):
         way_out = f"`{name.text}` is an op; name a set first: `select layers = {name.text}`"
     return RefusedError(f"unknown selector `{clip(name.text)}`", name.span, way_out)
-
-
-def _comparison(node: tree.Comparison) -> program.Predicate:
-    field, sign, value = node.field.text, node.comparator, node.value
-    if field == "name":
-        if sign.text != "~":
-            way_out = 'write `name ~ "GLOB"` or `name ~ re"REGEX"`'
-            raise RefusedError(f"`name` is matched by `~`, not compared by `{sign.text}`", sign.span, way_out)
-        if isinstance(value, tree.Number):
-            found = clip(value.text)
-            raise RefusedError(f'`name` is matched by a glob or `re"..."`, not `{found}`', value.span)
-        return program.NameIs(_pattern(value), node.span)
-    if field != "weight.elements":
-        way_out = did_you_mean(field, FIELDS) or f"conditions are on {listing(FIELDS)}"
-        raise RefusedError(f"unknown field `{clip(field)}`", node.field.span, way_out)
-    if sign.text not in SIGNS:
-        way_out = f"compare it by {listing(SIGNS, 'or')}"
-        raise RefusedError(f"`{field}` is a number and has nothing to match by `{sign.text}`", sign.span, way_out)
-    elements = count(f"`{field}`", value, least=0)
-    return program.ElementsAre(cast("program.Sign", sign.text), elements, node.span)
-
-
-def _pattern(value: tree.String | tree.Regex) -> Pattern:
-    if not value.text:
-        raise RefusedError("an empty pattern", value.span, '`"*"` matches every name')
-    pattern = Pattern(value.text, "regex" if isinstance(value, tree.Regex) else "glob")
-    try:
-        pattern.matches("")  # compiles it
-    except PatternError as error:
-        raise RefusedError(f"bad {pattern.kind}: {clip(str(error), 80)}", value.span) from None
-    return pattern

@@ -1,7 +1,8 @@
 """What a spec means: names resolved, values read, structures built. The result of checking, and what plan reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from qtnc.spec.wording import clip
 
 Goal = Literal["memory", "balanced", "latency"]
 Sign = Literal["<", "<=", ">", ">=", "==", "!="]
+Direction = Literal["upstream", "downstream"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,57 @@ class NameIs:
 
 
 @dataclass(frozen=True)
-class ElementsAre:
-    """True of layers whose weight has that many elements."""
+class NumberIs:
+    """True of layers of which a number compares so; a layer without the number is none of them."""
 
+    field: str
     comparator: Sign
     value: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class NumberIn:
+    """True of layers of which a number is one of some."""
+
+    field: str
+    values: tuple[int, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class DivisibleBy:
+    """True of layers of which a number is a multiple of another."""
+
+    field: str
+    divisor: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class DepthIs:
+    """True of layers whose place in the model, as a share of all, compares so."""
+
+    comparator: Sign
+    share: Fraction
+    span: Span
+
+
+@dataclass(frozen=True)
+class ShapeIs:
+    """True of layers whose weight has these sides as stored, or with ``!=`` others; None is any side."""
+
+    comparator: Literal["==", "!="]
+    sides: tuple[int | None, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class DtypeIs:
+    """True of layers whose weight is of this element type, or with ``!=`` of another."""
+
+    comparator: Literal["==", "!="]
+    dtype: str
     span: Span
 
 
@@ -91,15 +139,32 @@ class NoneOf:
 
 @dataclass(frozen=True)
 class Top:
-    """True of the ``count`` layers of ``base`` that have most of ``key``: the one predicate that compares layers."""
+    """True of the ``count`` layers of ``base`` that have most of ``key``, or with ``least`` the least.
+
+    ``structure`` is what the key is asked at, where it is asked at any.
+    """
 
     count: int
     base: "Predicate"
     key: str
     span: Span
+    least: bool = False
+    structure: Any = None
 
 
-Predicate = AnyLayer | OpIs | InSelector | NameIs | ElementsAre | AllOf | OneOf | NoneOf | Top
+@dataclass(frozen=True)
+class Reach:
+    """True of the layers outside ``base`` from which a path in the graph leads to it, or to which one leads from it."""
+
+    direction: Direction
+    base: "Predicate"
+    span: Span
+
+
+Fact = NameIs | NumberIs | NumberIn | DivisibleBy | DepthIs | ShapeIs | DtypeIs
+"""What is true of a layer on its own."""
+
+Predicate = AnyLayer | OpIs | InSelector | Fact | AllOf | OneOf | NoneOf | Top | Reach
 """Sets and conditions alike are predicates on a layer: that is all a selection asks."""
 
 
@@ -119,6 +184,14 @@ class Rewrite:
     selector: str
     structure: Any
     data: str | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """Layers that no rewrite claims, wherever it stands."""
+
+    selector: str
     span: Span
 
 
@@ -156,6 +229,8 @@ class Spec:
     """A spec without mistakes. Mappings are in order of the text.
 
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
+    ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
+    effect.
     """
 
     source: Source
@@ -168,7 +243,9 @@ class Spec:
     stages: Mapping[str, Stage]
     emits: tuple[Emit, ...]
     verifies: tuple[Verify, ...]
+    ignores: tuple[Ignore, ...] = ()
     stage: str | None = None
+    settings: Mapping[str, int | str] = field(default_factory=dict)
 
     def at(self, stage: str | None) -> "Spec":
         """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.
@@ -209,5 +286,5 @@ def walk(predicate: Predicate) -> Iterator[Predicate]:
             yield from walk(part)
     elif isinstance(predicate, NoneOf):
         yield from walk(predicate.part)
-    elif isinstance(predicate, Top):
+    elif isinstance(predicate, Top | Reach):
         yield from walk(predicate.base)

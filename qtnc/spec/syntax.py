@@ -181,10 +181,14 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "NAME": tree.Name,
     "NUMBER": tree.Number,
+    "SHAPE": tree.Number,
     "STRING": lambda text, span: tree.String(text[1:-1], span),
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
     "COMPARATOR": tree.Comparator,
     "TOP": tree.Name,
+    "BOTTOM": tree.Name,
+    "UPSTREAM": tree.Name,
+    "DOWNSTREAM": tree.Name,
 }
 
 _NODES: dict[str, Callable[..., Any]] = {
@@ -195,6 +199,7 @@ _NODES: dict[str, Callable[..., Any]] = {
     "optimize": tree.Optimize,
     "select": tree.Select,
     "rewrite": tree.Rewrite,
+    "ignore": tree.Ignore,
     "chain": lambda *parts: parts[:-1],
     "stage": lambda name, base, span: tree.Stage(name, base, (), span),
     "emit": tree.Emit,
@@ -203,10 +208,14 @@ _NODES: dict[str, Callable[..., Any]] = {
     "either": lambda *parts: tree.Either(parts[:-1], parts[-1]),
     "both": lambda *parts: tree.Both(parts[:-1], parts[-1]),
     "complement": tree.Complement,
+    "without": tree.Complement,
     "top": tree.Top,
+    "reach": tree.Reach,
     "layers": tree.Layers,
     "everything": tree.Everything,
     "comparison": tree.Comparison,
+    "membership": tree.Membership,
+    "divisible": tree.Divisible,
     "field": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
     "call": lambda name, *parts: tree.Call(name, parts[:-1], parts[-1]),
     "named": tree.Argument,

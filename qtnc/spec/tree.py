@@ -15,7 +15,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Number:
-    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``."""
+    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``, ``*x16``."""
 
     text: str
     span: Span
@@ -95,7 +95,25 @@ class Comparison:
 
     field: Name
     comparator: Comparator
-    value: String | Regex | Number
+    value: String | Regex | Number | Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class Membership:
+    """``field in [value, ...]``."""
+
+    field: Name
+    values: Sequence
+    span: Span
+
+
+@dataclass(frozen=True)
+class Divisible:
+    """``field divisible by divisor``."""
+
+    field: Name
+    divisor: Number
     span: Span
 
 
@@ -117,7 +135,7 @@ class Both:
 
 @dataclass(frozen=True)
 class Complement:
-    """``not a``, of a set or of a condition."""
+    """``not a``, of a set or of a condition, and the ``- a`` of a set."""
 
     part: "Expression"
     span: Span
@@ -134,15 +152,27 @@ class Filtered:
 
 @dataclass(frozen=True)
 class Top:
-    """``top count of set by key``."""
+    """``top count of set by key``, or ``bottom``; some keys are ``of structure | ...``."""
 
+    word: Name
     count: Number
     base: "Expression"
     key: Name
+    chain: tuple[Call, ...] | None
     span: Span
 
 
-Expression = Layers | Everything | Comparison | Either | Both | Complement | Filtered | Top
+@dataclass(frozen=True)
+class Reach:
+    """``upstream of set``, or ``downstream``."""
+
+    word: Name
+    base: "Expression"
+    span: Span
+
+
+Fact = Comparison | Membership | Divisible
+Expression = Layers | Everything | Fact | Either | Both | Complement | Filtered | Top | Reach
 
 
 @dataclass(frozen=True)
@@ -208,6 +238,14 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Ignore:
+    """``ignore selector``."""
+
+    selector: Name
+    span: Span
+
+
+@dataclass(frozen=True)
 class Stage:
     """``stage name extends base { ... }``; the span is that of its first line."""
 
@@ -235,7 +273,7 @@ class Verify:
     span: Span
 
 
-Statement = Header | Bind | Data | Optimize | Select | Rewrite | Stage | Emit | Verify
+Statement = Header | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ FORMS = {
     "optimize": "optimize memory",
     "select": 'select NAME = OP where name ~ "GLOB" and weight.elements >= 64Ki',
     "rewrite": "rewrite SELECTOR -> STRUCTURE(OPTION: VALUE, ...) on DATA",
+    "ignore": "ignore SELECTOR",
     "stage": "stage NAME extends BASE { ... }",
     "emit": "emit BACKEND",
     "verify": "verify outputs within 5% on DATA",
@@ -25,6 +26,9 @@ FORMS = {
 
 FULLER = {
     ("select", "TOP"): "select NAME = top N of (SET where CONDITION) by KEY",
+    ("select", "BOTTOM"): "select NAME = bottom N of (SET where CONDITION) by KEY",
+    ("select", "UPSTREAM"): "select NAME = upstream of (SET where CONDITION)",
+    ("select", "DOWNSTREAM"): "select NAME = downstream of (SET where CONDITION)",
     ("emit", "LPAR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
     ("emit", "FOR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
 }
@@ -36,9 +40,10 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"COMPARATOR"}), "a comparison such as `~` or `>=`"),
     (frozenset({"NAME", "LSQB", "RPAR"}), "an option such as `bytes: 30%`"),
     (frozenset({"NAME", "LSQB"}), "a value"),
-    (frozenset({"STRING", "NUMBER"}), 'a string, `re"..."` or a number'),
+    (frozenset({"STRING", "NUMBER"}), 'a value such as `"GLOB"`, `64Ki` or `384x1536`'),
     (frozenset({"NAME"}), "a name"),
     (frozenset({"NUMBER"}), "a number"),
+    (frozenset({"OF"}), "`of`"),
 )
 """What a set of acceptable terminals means to a reader; the first row that is contained in it speaks."""
 
@@ -60,8 +65,9 @@ def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spe
     keyword, before = read[0].text, read[-1]
     fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
     form = f"the form is `{next(filter(None, fuller), FORMS[keyword])}`"
-    # After `top` the statement may end, for it may be a name; what goes on lacks the number.
-    if "$END" in accepted and "NUMBER" not in accepted and place.text:
+    # After `top` or `upstream` the statement may end, for it may be a name; what goes on lacks the number, or `of`.
+    goes_on = "NUMBER" in accepted or ("OF" in accepted and before.kind != "NAME")
+    if "$END" in accepted and not goes_on and place.text:
         return Diagnostic(f"unexpected `{clip(place.text)}` after `{clip(before.text)}`", place, form)
     wanted = next((meaning for kinds, meaning in MEANINGS if kinds <= set(accepted)), None)
     if wanted is None:

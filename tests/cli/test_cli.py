@@ -88,6 +88,31 @@ def test_plan_as_data(form: tuple[str, ...], qtnc: Run, place: Any) -> None:
     assert set(entry["latency"]) == {"rows", "dense_ms", "ours_ms"}
 
 
+def test_what_is_set_is_in_effect_and_recorded(qtnc: Run, place: Any) -> None:
+    settings = ("--set", "batch=7", "--set", "optimize=latency")
+    plan = json.loads(qtnc("plan", place.model, place.spec, "--json", *settings).out)
+    assert (plan["optimize"], plan["binds"]) == ("latency", {"batch": 7})
+    assert plan["settings"] == {"batch": 7, "optimize": "latency"}
+    assert [entry["rows"] for entry in plan["layers"]] == [7]
+    done = qtnc("compile", place.model, place.spec, "-o", place.out, *settings)
+    assert done.code == 0
+    assert "batch = 7 by --set\noptimize = latency by --set\n" in done.out
+    for name in ("plan.json", "manifest.json"):
+        written = json.loads((place.out / name).read_text())
+        assert (written["optimize"], written["binds"]) == ("latency", {"batch": 7})
+        assert written["settings"] == {"batch": 7, "optimize": "latency"}
+    assert qtnc("verify", place.out).code == 0
+
+
+@pytest.mark.parametrize("command", ["plan", "compile"])
+def test_what_cannot_be_set_is_wrong_usage(command: str, qtnc: Run, place: Any) -> None:
+    rest = ["-o", place.out] if command == "compile" else []
+    done = qtnc(command, place.model, place.spec, *rest, "--set", "bacth=7")
+    said = "unknown setting `bacth`\n  = help: did you mean `batch`? what can be set: `batch` and `optimize`\n"
+    assert (done.code, done.out, done.err) == (2, "", f"--set bacth=7: error: {said}")
+    assert not place.out.exists()
+
+
 def test_verify_as_data(qtnc: Run, place: Any) -> None:
     qtnc("compile", place.model, place.spec, "-o", place.out)
     done = qtnc("verify", place.out, "--format", "json")

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from qtnc.calibrate.data import DataSet
 from qtnc.compiler import plan
-from qtnc.planner.plan import FORMAT, Baselines, Estimate, Latency, LayerPlan, Plan
+from qtnc.planner.plan import FORMAT, Baselines, Estimate, Ignored, Latency, LayerPlan, Plan
 from qtnc.planner.planner import Planned
 
 SPEC = """qtn 1
@@ -64,6 +64,8 @@ PLAN = Plan(
     bytes=1088,
     notes=("a note",),
     estimate=Estimate(0.5, 4096),
+    ignored=(Ignored("head", "spec.qtn:3"),),
+    settings={"batch": 3},
 )
 
 
@@ -133,6 +135,7 @@ def test_json_holds_all_of_it() -> None:
     tuples = {key: tuple(layer.pop(key)) for key in ("shape", "overruled")}
     assert LayerPlan(**layer, **tuples, **rest) == LAYER
     assert Estimate(**content.pop("estimate")) == PLAN.estimate
+    assert tuple(Ignored(**row) for row in content.pop("ignored")) == PLAN.ignored
     assert tuple(content.pop("notes")) == PLAN.notes
     assert all(getattr(PLAN, key) == value for key, value in content.items() if key != "format")
 

@@ -19,8 +19,9 @@ from qtnc.passes.matmul_to_mpo import MatmulToMpo
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import PassError, SpecError
 from qtnc.pipeline import Pipeline
-from qtnc.planner.plan import LayerPlan, Plan
+from qtnc.planner.plan import Ignored, LayerPlan, Plan
 from qtnc.planner.planner import SLOWER, Planned
+from qtnc.report.text import plan_table
 
 Planning = Callable[..., Planned]
 Canonical = Callable[[onnx.ModelProto], ir.Model]
@@ -375,3 +376,30 @@ def test_the_estimate_holds_what_the_weights_take(planned: Planning, toys: Modul
     plan = planned(toys.mlp(), "").plan
     assert plan.estimate.memory_bytes >= plan.model_bytes
     assert plan.estimate.seconds >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("selection", "layers"),
+    [
+        ('upstream of (* where name ~ "down")', ("up",)),
+        ('downstream of (* where name ~ "up")', ("down",)),
+        ("bottom 1 of * by error of lowrank(rank: 8)", ("down",)),  # of rank 8 itself
+        ("* - bottom 1 of * by bytes", ("up",)),
+    ],
+)
+def test_sets_that_ask_for_the_graph_or_for_weights(
+    selection: str, layers: tuple[str, ...], planned: Planning, toys: ModuleType
+) -> None:
+    assert planned(toys.mlp(), f"select it = {selection}\n").selected["it"] == layers
+
+
+def test_an_ignored_layer_is_planned_by_nobody_and_shown(planned: Planning, toys: ModuleType) -> None:
+    text = (
+        'optimize memory\nselect all = *\nselect head = * where name ~ "down"\n'
+        "rewrite head -> lowrank(rank: 1)\nignore head\nrewrite all -> lowrank(rank: 2)\n"
+    )
+    plan = planned(toys.mlp(), text).plan
+    assert [(entry.layer, entry.overruled) for entry in plan.layers] == [("up", ())]
+    assert plan.ignored == (Ignored("down", "spec.qtn:6"),)
+    assert plan.unclaimed == 0
+    assert "down: ignored by spec.qtn:6" in plan_table(plan).splitlines()

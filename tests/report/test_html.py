@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qtnc.pipeline import Ran
-from qtnc.planner.plan import Baselines, LayerPlan, Plan
+from qtnc.planner.plan import Baselines, Ignored, LayerPlan, Plan
 from qtnc.report.html import html_page
 from qtnc.rewrite.decision import Rewritten
 from qtnc.verify.verdict import Verdict
@@ -180,6 +180,7 @@ def shown(name: str) -> str:
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_names_are_text_and_nothing_else(name: str, entry: Entry, make_plan: Plans) -> None:
     plan = make_plan(entry(layer=name, rule=name, reason=name), model=name, spec=name, binds={name: 1})
+    plan = replace(plan, ignored=(Ignored(name, name),))
     steps = (replace(ran(Rewritten(name, "lowrank", 120, 384, 0.125))[0], name=name),)
     verdict = Verdict(name, 0.05, {name: {name: 0.01}}, 0.5)
     page = read(plan, verdict, steps=steps, sizes={name: 1})
@@ -188,6 +189,7 @@ def test_names_are_text_and_nothing_else(name: str, entry: Entry, make_plan: Pla
     assert [name, name, shown(name), "1.000%", "5.000%", "holds"] in page.rows
     assert [name, "1"] in page.rows
     assert f"{shown(name)} by {shown(name)}" in page.text
+    assert f"Ignored: {shown(name)} ({shown(name)})." in page.text
 
 
 def test_a_long_name_is_cut(entry: Entry, make_plan: Plans) -> None:

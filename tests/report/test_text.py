@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from qtnc.errors import LONGEST_NAME
 from qtnc.ir.layers import find_layers
-from qtnc.planner.plan import Baselines, Latency, LayerPlan, Plan
+from qtnc.planner.plan import Baselines, Ignored, Latency, LayerPlan, Plan
 from qtnc.report.text import LEGEND, becomes, inspect_table, plan_table, table
 from qtnc.tensor.memory import size
 
@@ -150,8 +150,8 @@ def test_nothing_to_do_is_told_too(dense: Entry, make_plan: Plans) -> None:
 def test_names_are_shown_and_not_acted_on(name: str, entry: Entry, dense: Entry, make_plan: Plans) -> None:
     plain = plan_table(make_plan(entry(overruled=("spec.qtn:2",)), dense())).split("\n")
     layers = (entry(layer=name, rule=name, overruled=(name,)), dense(layer=name))
-    lines = plan_table(make_plan(*layers)).split("\n")
-    assert len(lines) == len(plain)
+    lines = plan_table(make_plan(*layers, ignored=(Ignored(name, name),))).split("\n")
+    assert len(lines) == len(plain) + 1
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) <= max(map(len, plain)) + 3 * LONGEST_NAME
 

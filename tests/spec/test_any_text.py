@@ -22,6 +22,11 @@ select rest = * and not (attn or mlp)
 rewrite mlp  -> mpo(sites: [8x16, 16x24], max_bond: 64) on calib   # a comment
 rewrite attn -> lowrank(bytes: 30%)
 select hard = top 4 of (attn and MatMul) by entropy where not name ~ "top"
+select ends = * where block in [0, 11] or depth >= 90% and weight.rows divisible by 64
+select wide = * where weight.shape != *x1536 and not (weight.dtype == float16 or weight.bytes > 1Ki)
+select lost = bottom 2 of (attn - top 1 of attn by decay) by error of circuit | mpo(max_bond: 2)
+select late = downstream of hard - upstream of (mlp or downstream of lost)
+ignore rest
 stage classical {
     rewrite mlp -> mpo(max_bond: 8)
 }
@@ -34,7 +39,18 @@ emit qiskit(target: "line-9q", shots: 100_000) for hard
 verify outputs within 5% on calib
 """
 PIECES = [*GOOD.split(), *"()[]{}|,=:~.*\"#-'\\", "->", "\n", 're"', "stage", "best", "\0", "§", "\r", "1e9", "-3%"]
-PIECES += ["\nstage a {\n", "\n}\n", "\nheal {", "top 2 of", "by"]
+PIECES += [
+    "\nstage a {\n",
+    "\n}\n",
+    "\nheal {",
+    "top 2 of",
+    "by",
+    "divisible",
+    "3x*",
+    "upstream of",
+    "bottom",
+    "\nignore",
+]
 
 
 def outcome(text: str) -> Spec | SpecError:
@@ -82,7 +98,20 @@ def test_any_mutation_of_a_good_spec(data: st.DataObject) -> None:
     outcome(text)
 
 
-BAD = ["select =", "emit", "$", "rewrite x ->", "bind a = b", "stage", "stage x", "stage {}", "top", "heal {}", "{ }"]
+BAD = [
+    "select =",
+    "ignore",
+    "emit",
+    "$",
+    "rewrite x ->",
+    "bind a = b",
+    "stage",
+    "stage x",
+    "stage {}",
+    "top",
+    "heal {}",
+    "{ }",
+]
 
 
 @settings(max_examples=200, deadline=None)

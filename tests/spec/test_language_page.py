@@ -10,11 +10,13 @@ import pytest
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
 from qtnc.source import Source
+from qtnc.spec.comparisons import COUNTED, FIELDS
+from qtnc.spec.facts import DTYPES
 from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
 from qtnc.spec.read import read_source
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
-from qtnc.spec.values import UNITS
+from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import Kind, options_of
 from qtnc.structures.registry import STRUCTURES
 
@@ -66,6 +68,13 @@ def test_limits_and_units() -> None:
 def test_keys_are_listed() -> None:
     section = PAGE.split("| key |")[1].split("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(KEYS)
+
+
+def test_fields_and_types_are_listed() -> None:
+    section = PAGE.split("| field |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `([a-z.]+)`", section, re.MULTILINE) == list(COUNTED)
+    assert listing(DTYPES, "or") in PAGE
+    assert all(f"| `{field} " in PAGE for field in set(FIELDS) - set(COUNTED))
 
 
 @pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])

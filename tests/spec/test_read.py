@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qtnc.backends.options import BACKENDS, OnnxOptions, TorchOptions
-from qtnc.spec.program import AllOf, ElementsAre, NameIs, NoneOf, OneOf, OpIs, Spec, Verify
+from qtnc.spec.program import AllOf, NameIs, NoneOf, NumberIs, OneOf, OpIs, Spec, Verify
 from qtnc.spec.read import read_spec
 
 Read = Callable[[str], Spec]
@@ -72,7 +72,7 @@ def test_every_part_has_its_place(read: Read) -> None:
     assert spec.data["calib"].span.text == 'data calib = npz("calib.npz") take 64'
     assert spec.verifies[1].span.text == "verify outputs within 0.5%"
     match spec.selects["rest"].predicate:
-        case AllOf((OpIs("MatMul", op), NoneOf(OneOf((NameIs(), ElementsAre("<", 1024, few)))))):
+        case AllOf((OpIs("MatMul", op), NoneOf(OneOf((NameIs(), NumberIs("weight.elements", "<", 1024, few)))))):
             assert (op.text, few.text) == ("MatMul", "weight.elements < 1Ki")
         case other:
             pytest.fail(str(other))
@@ -128,19 +128,27 @@ def test_a_rewrite_may_span_lines(text: str, read: Read) -> None:
         "for",
         "outputs",
         "qtn",
+        "ignore",
         "best",
         "re",
         "name",
+        "in",
+        "divisible",
+        "bottom",
+        "upstream",
+        "downstream",
     ],
 )
 def test_words_of_the_language_are_names_where_a_name_is_due(word: str, read: Read) -> None:
     spec = read(
         f'qtn 1\nbind {word} = 1\ndata {word} = npz("a")\nselect {word} = MatMul\nselect b = {word} and MatMul\n'
         f"stage {word} {{\nrewrite {word} -> mpo on {word}\n}}\nstage x extends {word} {{ }}\n"
-        f"rewrite {word} -> mpo on {word}\nemit qiskit for {word}\nemit onnx\nverify outputs within 5% on {word}\n"
+        f"rewrite {word} -> mpo on {word}\nignore {word}\nemit qiskit for {word}\n"
+        f"emit onnx\nverify outputs within 5% on {word}\n"
     )
     assert (spec.rewrites[0].selector, spec.rewrites[0].data) == (word, word)
     assert (spec.stages["x"].base, spec.emits[0].selector) == (word, word)
+    assert [ignore.selector for ignore in spec.ignores] == [word]
     assert isinstance(spec.verifies[0], Verify)
 
 
@@ -193,7 +201,7 @@ def test_targets_without_options(read: Read) -> None:
 def test_numbers(text: str, value: int, read: Read) -> None:
     predicate = read(f"qtn 1\nselect a = * where weight.elements == {text}\nemit torch").selects["a"].predicate
     assert isinstance(predicate, AllOf)
-    assert isinstance(predicate.parts[1], ElementsAre)
+    assert isinstance(predicate.parts[1], NumberIs)
     assert predicate.parts[1].value == value
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qtnc.errors import SpecError
 from qtnc.spec.pattern import Pattern
 from qtnc.spec.program import Spec
-from qtnc.spec.select import claims, select_layers
+from qtnc.spec.select import claims, ignored, select_layers
 
 Read = Callable[[str], Spec]
 
@@ -80,6 +80,20 @@ def chosen(read: Read, selection: str, before: str = "") -> list[Layer]:
         ("MatMul or (Gemm where weight.elements > 2Ki)", lambda x: x.op == "MatMul" or x.elements > 2048),
         ("MatMul and not a", lambda x: x.op == "MatMul" and ".1" not in x.name),
         ("a and MatMul or Gemm and not a", lambda x: (x.op == "MatMul") == (".1" in x.name)),
+        ("MatMul - a", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - a - Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("*-a-Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - (a - Gemm)", lambda x: x.op == "Gemm" or ".1" not in x.name),
+        ("Gemm or * - a", lambda x: x.op == "Gemm" or ".1" not in x.name),
+        ("* - a and Gemm", lambda x: x.op == "Gemm" and ".1" not in x.name),
+        ("not a - Gemm", lambda x: x.op == "MatMul" and ".1" not in x.name),
+        ("* - not a", lambda x: ".1" in x.name),
+        ('* -\n a where name ~ re"q$"', lambda x: ".1" not in x.name and x.name.endswith("q")),
+        (
+            "* - top 2 of * by elements - a",
+            lambda x: x.name not in ("lm_head", "layers.0.mlp.up") and ".1" not in x.name,
+        ),
+        ("bottom 1 of (* - bottom 1 of * by elements) by elements", lambda x: x.name == "layers.0.attn.q"),
         ('b where name ~ "*q"', lambda x: ".1" in x.name and x.name.endswith("q")),
     ],
 )
@@ -153,7 +167,7 @@ emit torch"""
         (
             "not g",
             (
-                "of 37 MatMul layers that meet the conditions before, none meets this; "
+                "of 37 MatMul layers that meet the conditions before, all are in `g`; "
                 "they are `layers.0.attn.q`, `layers.0.mlp.up`, `layers.0.mlp.down` and 34 more"
             ),
         ),
@@ -180,3 +194,19 @@ def test_the_last_rewrite_that_claims_a_layer_wins_and_the_others_are_kept(read:
     assert found["layers.0.mlp.up"] == (third, second, first)
     assert found["lm_head"] == (third, first)
     assert set(found) == set(selected["all"])
+
+
+def test_what_is_ignored_no_rewrite_claims(read: Read) -> None:
+    spec = read(
+        'qtn 1\nselect all = MatMul\nselect up = all where name ~ "*.up"\nselect one = all where name ~ "*.1.*"\n'
+        "rewrite up -> mpo(max_bond: 1)\nignore one\nignore up\nrewrite all -> mpo(max_bond: 2)\n"
+        "stage last {\nrewrite up -> mpo(max_bond: 3)\n}\nemit torch"
+    )
+    for stage in (None, "last"):
+        at = spec.at(stage)
+        selected = select_layers(at, LAYERS)
+        found, alone = claims(at, selected), ignored(at, selected)
+        assert set(alone) == {*selected["up"], *selected["one"]}
+        assert set(found) == set(selected["all"]) - set(alone)
+        assert alone["layers.1.mlp.up"].span.line == 6
+        assert alone["layers.0.mlp.up"].span.text == "ignore up"

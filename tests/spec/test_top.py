@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
 from qtnc.source import Source, Span
 from qtnc.spec.program import AllOf, AnyLayer, NameIs, OpIs, Spec, Top, walk
 from qtnc.spec.rank import Ranking
+from qtnc.spec.read import read_source
 from qtnc.spec.select import select_layers
+from qtnc.structures.registry import STRUCTURES
 
 Read = Callable[[str], Spec]
 
@@ -29,6 +33,10 @@ class Layer:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.weight.shape
+
+    @property
+    def matrix_shape(self) -> tuple[int, ...]:
+        return self.shape
 
     @property
     def elements(self) -> int:
@@ -83,6 +91,14 @@ def chosen(read: Read, selection: str, layers: list[Layer]) -> str:
         ("top 1 of odd by entropy", "c"),
         ('top 3 of (MatMul where not name ~ "f") by entropy', "abd"),
         ('top 2 of (MatMul where not name ~ "f") by entropy', "ab"),  # d differs from a by rounding alone
+        ("bottom 1 of * by elements", "c"),
+        ("bottom 3 of * by elements", "acf"),  # the first of equals, as for `top`
+        ("bottom 1_000 of * by bytes", "abcdef"),
+        ('bottom 1 of (* where not name ~ re"[ef]") by entropy', "a"),
+        ("bottom 1 of (top 3 of * by elements) by bytes", "b"),
+        ("* - bottom 2 of * by bytes", "abde"),
+        ("top 1 of odd by decay", "a"),
+        ('bottom 2 of (* where not name ~ re"[ef]") by decay', "ac"),
     ],
 )
 def test_top(selection: str, names: str, layers: list[Layer], read: Read) -> None:
@@ -108,7 +124,7 @@ def test_what_is_written_is_what_is_meant(read: Read) -> None:
             pytest.fail(str(other))
 
 
-@pytest.mark.parametrize("name", ["top", "of", "by"])
+@pytest.mark.parametrize("name", ["top", "of", "by", "bottom", "upstream", "downstream", "in", "divisible"])
 def test_its_words_are_names_elsewhere(name: str, layers: list[Layer], read: Read) -> None:
     spec = read(
         f"qtn 1\nselect {name} = MatMul\nselect a = {name} and not (Gemm or {name} where weight.elements > 256)\n"
@@ -117,6 +133,65 @@ def test_its_words_are_names_elsewhere(name: str, layers: list[Layer], read: Rea
     found = select_layers(spec, layers)
     assert (found["a"], found["it"]) == (("a", "b", "d", "f"), ("a",))
     assert found["b"] == found["c"] == found[name]
+
+
+@pytest.mark.parametrize("share", [10, 40])
+def test_the_error_is_that_of_what_the_structure_proposes(share: int, layers: list[Layer]) -> None:
+    """Against the tail of numpy's singular values: a rank of (share of M N) / (M + N) is what those bytes buy."""
+
+    def tail(layer: Layer) -> float:
+        values = np.linalg.svd(layer.weight.astype(np.float64), compute_uv=False)
+        rank = max(1, layer.weight.size * share // 100 // sum(layer.shape))
+        return float(np.sqrt(np.sum(values[rank:] ** 2) / np.sum(values**2)))
+
+    products = [layer for layer in layers if layer.op != "Gather" and layer.name != "f"]
+    ranked = sorted(products, key=lambda layer: -round(tail(layer), 9))
+    text = f'of ((MatMul or Gemm) where not name ~ "f") by error of lowrank(bytes: {share}%)'
+    for count in range(1, 5):
+        spec = shipped(f"select it = top {count} {text}\nselect low = bottom {count} {text}")
+        found = select_layers(spec, layers)
+        assert set(found["it"]) == {layer.name for layer in ranked[:count]}
+        assert len(found["low"]) == count
+    assert set(select_layers(shipped(f"select it = bottom 1 {text}"), layers)["it"]) == {
+        min(products, key=lambda layer: round(tail(layer), 9)).name
+    }
+
+
+def shipped(statements: str) -> Spec:
+    """A spec with the structures that ship."""
+    return read_source(Source("spec.qtn", f"qtn 1\n{statements}\nemit torch"), STRUCTURES, BACKENDS, Path())
+
+
+def test_an_error_is_asked_at_chains_too_and_found_once(layers: list[Layer]) -> None:
+    spec = shipped(
+        'select a = top 1 of (* where name ~ re"[ab]") by error of circuit(depth: 1) | mpo(sites: 2, max_bond: 1)\n'
+        'select b = bottom 1 of (* where name ~ re"[ab]") by error of circuit(depth: 1) | mpo(sites: 2, max_bond: 1)\n'
+        'select c = top 1 of (* where name ~ re"[ab]") by error of mpo(max_bond: 1)'
+    )
+    assert [*select_layers(spec, layers).values()] == [("b",), ("a",), ("b",)]
+    assert [layer.reads for layer in layers[:3]] == [2, 2, 0]
+
+
+def test_a_structure_that_does_not_fit(layers: list[Layer]) -> None:
+    spec = shipped('select it = top 1 of (* where name ~ re"[ac]") by error of mpo(sites: [2x2, 2x2])')
+    with pytest.raises(SpecError) as caught:
+        select_layers(spec, layers)
+    (error,) = caught.value.diagnostics
+    assert error.message == "`a` has no error: sites span 4x4, less than the weight's 16x16"
+    assert error.help == "narrow the set, or give `mpo` options that fit all of it"
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e300])
+def test_the_scale_of_a_weight_is_nothing_to_its_error(scale: float, layers: list[Layer]) -> None:
+    text = 'select it = top 2 of (* where name ~ re"[abd]") by error of lowrank(rank: 1)'
+    assert select_layers(shipped(text), layers)["it"] == ("a", "b")
+    layers[0].weight = scale * layers[0].weight
+    assert select_layers(shipped(text), layers)["it"] == (("a", "b") if scale else ("b", "d"))
+
+
+def test_what_is_not_ranked_by_numerics_reads_no_weight(layers: list[Layer], read: Read) -> None:
+    assert chosen(read, "top 1 of * by bytes - bottom 1 of * by elements where weight.elements > 0", layers)
+    assert not any(layer.reads for layer in layers)
 
 
 def test_an_entropy_is_found_once(layers: list[Layer], read: Read) -> None:

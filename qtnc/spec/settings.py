@@ -1,0 +1,70 @@
+"""What a spec settles once and the command line may settle otherwise: bound sizes, and what plan optimises."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast, get_args
+
+from qtnc.errors import Diagnostic, UsageError, did_you_mean
+from qtnc.source import Source, Span
+from qtnc.spec import tree
+from qtnc.spec.program import Goal, Spec
+from qtnc.spec.values import RefusedError, count, listing
+from qtnc.spec.wording import clip
+
+OPTION = "--set"
+OPTIMIZE = "optimize"
+GOALS: tuple[str, ...] = get_args(Goal)
+
+
+def override(spec: Spec, settings: Sequence[str]) -> Spec:
+    """Settle what ``--set KEY=VALUE`` says instead of what the spec says.
+
+    Raises
+    ------
+    UsageError
+        With every setting that is unknown, given twice or of a wrong value.
+    """
+    found: dict[str, int | str] = {}
+    errors = []
+    for setting in settings:
+        try:
+            key, value = _setting(setting, spec, found)
+            found[key] = value
+        except RefusedError as refused:
+            said = refused.diagnostic
+            errors.append(Diagnostic(said.message, None, said.help, f"{OPTION} {clip(setting)}"))
+    if errors:
+        raise UsageError(*errors)
+    binds = {key: value for key, value in found.items() if isinstance(value, int)}
+    goal = cast("Goal", found.get(OPTIMIZE, spec.optimize))
+    return replace(spec, binds={**spec.binds, **binds}, optimize=goal, settings=found)
+
+
+def goal(name: tree.Name) -> Goal:
+    """Read the word after ``optimize``."""
+    if name.text not in GOALS:
+        message = f"`{OPTIMIZE}` takes {listing(GOALS, 'or')}, not `{clip(name.text)}`"
+        raise RefusedError(message, name.span, did_you_mean(name.text, GOALS))
+    return cast("Goal", name.text)
+
+
+def _setting(setting: str, spec: Spec, found: dict[str, int | str]) -> tuple[str, int | str]:
+    span = Span(Source(OPTION, setting), 0, len(setting))
+    key, _, value = (part.strip() for part in setting.partition("="))
+    known = dict.fromkeys((*spec.binds, OPTIMIZE))
+    if not value:
+        raise RefusedError("a setting has a value", span, f"as in `{OPTION} {_example(key, spec)}`")
+    if key not in known:
+        way_out = " ".join(filter(None, (did_you_mean(key, known), f"what can be set: {listing(known)}")))
+        raise RefusedError(f"unknown setting `{clip(key)}`", span, way_out)
+    if key in found:
+        raise RefusedError(f"`{key}` is set twice", span, "drop one of the two")
+    if key == OPTIMIZE:
+        return key, goal(tree.Name(value, span))
+    text = Source(OPTION, value)
+    example = f"as in `{OPTION} {_example(key, spec)}`"
+    return key, count(f"`{key}`", tree.Number(value, Span(text, 0, len(value))), doc=example)
+
+
+def _example(key: str, spec: Spec) -> str:
+    return f"{key}={spec.binds[key]}" if key in spec.binds else f"{OPTIMIZE}={spec.optimize}"
