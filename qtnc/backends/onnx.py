@@ -22,9 +22,21 @@ def emit_onnx(model: ir.Model, folder: Path) -> None:
     foreign = sorted({node.domain for node in model.graph if node.domain} | {i[0] for i in model.functions})
     if foreign:
         raise BackendError(f"operators of {', '.join(foreign)} are left in the model; lower them first")
+    write_onnx(model, folder / "model.onnx")
+
+
+def write_onnx(model: ir.Model, path: Path) -> None:
+    """Write any model as a file complete by itself, or with ``<name>.data`` beside it, and have onnx check it.
+
+    Raises
+    ------
+    BackendError
+        If onnx's checker refuses the file, which stays where it is.
+    """
     tensors = [v.const_value for v in model.graph.initializers.values() if v.const_value is not None]
-    path = folder / "model.onnx"
-    external = "model.onnx.data" if sum(t.nbytes for t in tensors) > INLINE_LIMIT else None
+    external = f"{path.name}.data" if sum(t.nbytes for t in tensors) > INLINE_LIMIT else None
+    if external is None and any(isinstance(t, ir.ExternalTensor) for t in tensors):
+        model = ir.external_data.load_to_model(model.clone())  # what lies beside the original is not beside this file
     ir.save(model, path, external_data=external)
     try:
         onnx.checker.check_model(str(path), full_check=external is None)
