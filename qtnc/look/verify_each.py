@@ -51,7 +51,8 @@ class VerifyEach:
             errors, moved = self._measured(ran, now, given)
             data = given.check.data or "seeded"
             for output, error in errors.items():
-                self.say(f"{ran.name}: {printable(output)} differs by {error:.3%} on {data}{_predicted(ran)}")
+                step = f", moved by {moved[output]:.1e}{_predicted(ran)}"
+                self.say(f"{ran.name}: {printable(output)} differs by {error:.3%} on {data}{step}")
             _judge(ran, model, data, moved, self.errors[k], errors)
             self.errors[k] = errors
         self.before = now
