@@ -98,7 +98,7 @@ def compile_model(
         inputs = feeds_of(checks, out, model, spec.binds)
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
-        look.watch(watch, out, model_path, sources, inputs, force=force)
+        look.attach(watch, out, model_path, sources, inputs, force=force)
     given: dict[str, Any] = {"binds": dict(spec.binds)}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):

@@ -39,12 +39,14 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from qtnc.compiler import compile_model
-    from qtnc.errors import VerifyError
+    from qtnc.errors import UsageError, VerifyError
     from qtnc.look.look import Look
     from qtnc.report.text import plan_table
     from qtnc.report.tools import timing_table
     from qtnc.road.road import read_road
 
+    if options.ir_dir and not options.print_ir_after:
+        raise UsageError("--ir-dir says where the IR goes, and nothing says after which pass: add --print-ir-after")
     road = read_road(options.pass_pipeline, options.disable_pass)
     look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, _say)
     compiled = compile_model(

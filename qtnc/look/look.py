@@ -47,7 +47,7 @@ class Look:
         named = out if out.name not in ("", "..") else Path(os.path.abspath(out))
         return self.ir_dir or named.with_name(f"{named.name}.ir")
 
-    def watch(
+    def attach(
         self, watch: Watch, out: Path, original: Path, sources: Sequence[Path], inputs: Sequence[Inputs], *, force: bool
     ) -> None:
         """Make ``watch`` look at what is asked for. Files are written before a pass is judged, so that they are there.

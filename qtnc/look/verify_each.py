@@ -51,7 +51,7 @@ class VerifyEach:
             errors, moved = self._measured(ran, now, given)
             data = given.check.data or "seeded"
             for output, error in errors.items():
-                step = f", moved by {moved[output]:.1e}{_predicted(ran)}"
+                step = f", moved by {moved[output]:.2g}{_predicted(ran)}"
                 self.say(f"{ran.name}: {printable(output)} differs by {error:.3%} on {data}{step}")
             _judge(ran, model, data, moved, self.errors[k], errors)
             self.errors[k] = errors

@@ -1,6 +1,7 @@
 """``opt``, ``passes`` and ``inspect --spectra``: what they print, write and refuse."""
 
 import json
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ import onnx
 import pytest
 from qtnc.passes import PASSES
 
+from qtnc.cli import main
 from qtnc.ir.text.files import load_text
 from qtnc.ir.text.printer import print_model
 
@@ -115,3 +117,13 @@ def test_spectra(qtnc: Run, place: Any) -> None:
         assert line.split()[4:8] == [f"{found['stable_rank']:.1f}", *ranks]
         assert line.split()[-1] == f"{found['entropy']:.3f}"
         assert list(found["ranks"]) == ["10%", "20%", "30%"]
+
+
+def test_every_tool_is_in_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tools.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["compile", "--help"])
+    said = capsys.readouterr().out.split("\npasses:")[1]
+    options = set(re.findall(r"^ +(--[a-z-]+)", said, re.MULTILINE))
+    assert len(options) == 6
+    assert all(option in page for option in options | {"qtnc opt", "qtnc passes", "--spectra"})
