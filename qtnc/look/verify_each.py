@@ -63,8 +63,8 @@ class VerifyEach:
             found = relative_errors(self.original, {"now": now}, given.feeds)["now"]
             same = self.before is self.original
             return found, found if same else relative_errors(self.before, {"now": now}, given.feeds)["now"]
-        except DataError:
-            raise  # of the original's runner: the inputs are wrong
+        except (DataError, MemoryError):
+            raise  # the first is of the original's runner: the inputs are wrong
         except Exception as error:  # onnxruntime's errors share no base class
             raise VerifyError(f"after pass {ran.name} the model does not run in onnxruntime: {said(error)}") from error
 
@@ -79,7 +79,7 @@ def _runner(ran: Ran, model: ir.Model) -> Runner:
         except BackendError as error:
             why = said(error.__cause__ or error)
             raise VerifyError(f"pass {ran.name} leaves what is no valid ONNX model: {why}") from error
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except Exception as error:  # onnxruntime's errors share no base class
             raise VerifyError(f"after pass {ran.name} onnxruntime cannot load the model: {said(error)}") from error
