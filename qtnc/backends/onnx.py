@@ -6,6 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from qtnc.errors import BackendError
+from qtnc.ir.initializers import in_memory
 
 INLINE_LIMIT = 1 << 30
 """Bytes of weights up to which the model is a single file; protobuf ends at 2 GiB."""
@@ -35,9 +36,7 @@ def write_onnx(model: ir.Model, path: Path) -> None:
     """
     tensors = [v.const_value for v in model.graph.initializers.values() if v.const_value is not None]
     external = f"{path.name}.data" if sum(t.nbytes for t in tensors) > INLINE_LIMIT else None
-    if external is None and any(isinstance(t, ir.ExternalTensor) for t in tensors):
-        model = ir.external_data.load_to_model(model.clone())  # what lies beside the original is not beside this file
-    ir.save(model, path, external_data=external)
+    ir.save(model if external else in_memory(model), path, external_data=external)
     try:
         onnx.checker.check_model(str(path), full_check=external is None)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
