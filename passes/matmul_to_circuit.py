@@ -16,6 +16,7 @@ class MatmulToCircuit:
     """``MatMul(x, w) -> qtn.Circuit, the inner structure, qtn.Circuit``; the circuits store angles (gates, 6)."""
 
     name: ClassVar[str] = "matmul-to-circuit"
+    exact: ClassVar[bool] = False
 
     decisions: tuple[Decision, ...] = ()
 

@@ -16,6 +16,7 @@ class MatmulToLowrank:
     """``MatMul(x, w) -> qtn.LowRank(x, a, b)`` with a of shape (M, rank), b of shape (rank, N)."""
 
     name: ClassVar[str] = "matmul-to-lowrank"
+    exact: ClassVar[bool] = False
 
     decisions: tuple[Decision, ...] = ()
 

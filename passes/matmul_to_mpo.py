@@ -16,6 +16,7 @@ class MatmulToMpo:
     """``MatMul(x, w) -> qtn.MPO(x, core_0, ..., core_K-1)``, cores of shape (r_k, m_k, n_k, r_k+1)."""
 
     name: ClassVar[str] = "matmul-to-mpo"
+    exact: ClassVar[bool] = False
 
     decisions: tuple[Decision, ...] = ()
 

@@ -1,8 +1,9 @@
 """The road of a model, on one page: spec -> plan -> passes -> IR -> backends -> out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -11,22 +12,20 @@ from qtnc.backends.options import BACKENDS
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
+from qtnc.errors import printable
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
+from qtnc.look.look import Look
+from qtnc.look.watch import Lap, Watch
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
 from qtnc.output.staging import check_apart, check_free, staged
-from qtnc.passes.canonicalize import Canonicalize
-from qtnc.passes.choose_contraction_order import ChooseContractionOrder
-from qtnc.passes.fold_constants import FoldConstants
-from qtnc.passes.lower_to_onnx import LowerToOnnx
-from qtnc.passes.matmul_to_circuit import MatmulToCircuit
-from qtnc.passes.matmul_to_lowrank import MatmulToLowrank
-from qtnc.passes.matmul_to_mpo import MatmulToMpo
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.report.write import write_reports
+from qtnc.rewrite.decision import Rewritten
+from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_spec
@@ -38,12 +37,13 @@ from qtnc.verify.verdict import Verdict
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a compile leaves behind: the folder, the plan it obeyed, the passes that ran, the verdicts."""
+    """What a compile leaves behind: the folder, the plan it obeyed, the passes that ran, the verdicts, the timings."""
 
     out: Path
     plan: Plan
     ran: tuple[Ran, ...]
     verdicts: tuple[Verdict, ...]
+    laps: tuple[Lap, ...]
 
     @property
     def holds(self) -> bool:
@@ -56,20 +56,20 @@ def read(
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
     spec = override(read_spec(spec_path, STRUCTURES, BACKENDS).at(stage), settings)
-    model = prepare(read_model(model_path))
+    model = read_model(model_path)
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
 
 
 def prepare(model: ir.Model) -> ir.Model:
     """Bring a model into canonical form, in which layers are looked for."""
-    return Pipeline((Canonicalize(), FoldConstants())).run(model).model
+    return Pipeline(read_road().prepare({})).run(model).model
 
 
 def plan(model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_path, stage, settings)
-    return make_plan(model, spec, data, model_path.name)
+    return make_plan(prepare(model), spec, data, model_path.name)
 
 
 def compile_model(
@@ -80,6 +80,8 @@ def compile_model(
     stage: str | None = None,
     force: bool = False,
     settings: Sequence[str] = (),
+    road: Road | None = None,
+    look: Look | None = None,
 ) -> Compiled:
     """Compile a model by a stage of a spec, the last one where none is named, into the folder ``out``.
 
@@ -89,39 +91,47 @@ def compile_model(
         If anything in the model, the spec or the data is wrong, or ``out`` cannot be written. A verdict that does not
         hold is no exception: the folder is written, and ``Compiled.holds`` is False.
     """
+    road, look, watch = road or read_road(), look or Look(), Watch()
+    look.check(road)
     check_free(out, force=force)
-    model, spec, data = read(model_path, spec_path, stage, settings)
-    check_apart(out, (model_path, spec_path, *external_files(model_path), *(d.path for d in spec.data.values())))
-    checks = checks_of(spec, out)
-    inputs = feeds_of(checks, out, model, spec.binds)
-    if any(emit.backend == "qiskit" for emit in spec.emits):
-        require_qiskit()
-    planned = make_plan(model, spec, data, model_path.name)
+    with watch.stage("read"):
+        model, spec, data = read(model_path, spec_path, stage, settings)
+        sources = (model_path, spec_path, *external_files(model_path), *(d.path for d in spec.data.values()))
+        check_apart(out, sources)
+        checks = checks_of(spec, out)
+        inputs = feeds_of(checks, out, model, spec.binds)
+        if any(emit.backend == "qiskit" for emit in spec.emits):
+            require_qiskit()
+        look.attach(watch, out, model_path, sources, inputs, force=force)
+    given: dict[str, Any] = {"binds": dict(spec.binds)}
+    prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
+    with watch.stage("plan"):
+        planned = make_plan(prepared.model, spec, data, model_path.name)
+        given["decisions"] = planned.decisions
 
     with staged(out, force=force) as folder:
-        rewritten = Pipeline(
-            (
-                MatmulToLowrank(planned.decisions),
-                MatmulToMpo(planned.decisions),
-                MatmulToCircuit(planned.decisions),
-                ChooseContractionOrder(dict(spec.binds)),
-            )
-        ).run(model)
+        rewritten = Pipeline(road.rewrite(given), (watch.after,)).run(prepared.model)
         emitted = [emit.backend for emit in spec.emits]
         if "torch" in emitted:
-            emit_torch(rewritten.model, _fresh(folder / "torch"))
+            with watch.stage("emit torch"):
+                emit_torch(rewritten.model, _fresh(folder / "torch"))
         if "qiskit" in emitted:
-            circuits = circuits_to_emit(spec, planned.selected, rewritten.model)
-            emit_qiskit(circuits, qiskit_options(spec), _fresh(folder / "qiskit"))
-        lowered = Pipeline((LowerToOnnx(),)).run(rewritten.model)
+            with watch.stage("emit qiskit"):
+                circuits = circuits_to_emit(spec, planned.selected, rewritten.model)
+                emit_qiskit(circuits, qiskit_options(spec), _fresh(folder / "qiskit"))
+        lowered = Pipeline(road.lower(given), (watch.after,)).run(rewritten.model)
         if "onnx" in emitted:
-            emit_onnx(lowered.model, _fresh(folder / "onnx"))
+            with watch.stage("emit onnx"):
+                emit_onnx(lowered.model, _fresh(folder / "onnx"))
 
-        verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
-        ran = (*rewritten.ran, *lowered.ran)
-        write_reports(folder, planned.plan, ran, verdicts, emitted, model_path)
-        write_manifest(folder, model_path, spec, checks, emitted, out)
-    return Compiled(out, planned.plan, ran, verdicts)
+        with watch.stage("verify"):
+            verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
+        with watch.stage("reports"):
+            ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
+            obeyed = _owned_up(planned, ran)
+            write_reports(folder, obeyed, ran, verdicts, emitted, model_path)
+            write_manifest(folder, model_path, spec, checks, emitted, out)
+    return Compiled(out, obeyed, ran, verdicts, tuple(watch.laps))
 
 
 def run_circuits(
@@ -143,6 +153,14 @@ def run_circuits(
     found = model_path is not None or locate(out, manifest.original).is_file()
     model = prepare(read_original(out, manifest, model_path)[1]) if found else None
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
+
+
+def _owned_up(planned: Planned, ran: Sequence[Ran]) -> Plan:
+    """The plan with a note on every layer that no pass of the pipeline did what was decided for."""
+    done = {note.layer for step in ran for note in step.notes if isinstance(note, Rewritten)}
+    left = [decision for decision in planned.decisions if decision.layer not in done]
+    notes = (f"{printable(x.layer)} stays dense: the pipeline has no pass to {x.structure.name}" for x in left)
+    return replace(planned.plan, notes=(*planned.plan.notes, *notes))
 
 
 def _fresh(folder: Path) -> Path:

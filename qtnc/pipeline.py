@@ -24,13 +24,18 @@ class PassResult:
 
 
 class Pass(Protocol):
-    """One rewrite of the graph."""
+    """One rewrite of the graph. Where it changes what the model computes, its class says ``exact = False``."""
 
     name: ClassVar[str]
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite the model, in place where that is easiest."""
         ...
+
+
+def is_exact(step: Pass | type[Pass]) -> bool:
+    """Whether a pass is to leave what the model computes as it was, but for rounding; its class may say it is not."""
+    return bool(getattr(step, "exact", True))
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Ran:
     modified: bool
     seconds: float
     notes: tuple[object, ...]
+    exact: bool = True
+
+
+Hook = Callable[[Ran, ir.Model], None]
+"""Looks at a pass that ran and at the model that it left."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,10 @@ class PipelineResult:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Passes in order. ``after`` is called with each pass's name and the model it left, e.g. to verify it."""
+    """Passes in order; after each the hooks, in order, e.g. to verify it."""
 
     passes: Sequence[Pass]
-    after: Callable[[str, ir.Model], None] | None = None
+    after: Sequence[Hook] = ()
 
     def run(self, model: ir.Model) -> PipelineResult:
         """Run every pass.
@@ -77,7 +87,7 @@ class Pipeline:
                 before = ", ".join(r.name for r in ran) or "none"
                 raise InternalError(f"pass {step.name} failed (passes before it: {before}): {error}") from error
             model = result.model
-            ran.append(Ran(step.name, result.modified, perf_counter() - start, result.notes))
-            if self.after:
-                self.after(step.name, model)
+            ran.append(Ran(step.name, result.modified, perf_counter() - start, result.notes, is_exact(step)))
+            for hook in self.after:
+                hook(ran[-1], model)
         return PipelineResult(model, tuple(ran))

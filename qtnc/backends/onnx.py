@@ -6,6 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from qtnc.errors import BackendError
+from qtnc.ir.initializers import in_memory
 
 INLINE_LIMIT = 1 << 30
 """Bytes of weights up to which the model is a single file; protobuf ends at 2 GiB."""
@@ -22,10 +23,20 @@ def emit_onnx(model: ir.Model, folder: Path) -> None:
     foreign = sorted({node.domain for node in model.graph if node.domain} | {i[0] for i in model.functions})
     if foreign:
         raise BackendError(f"operators of {', '.join(foreign)} are left in the model; lower them first")
+    write_onnx(model, folder / "model.onnx")
+
+
+def write_onnx(model: ir.Model, path: Path) -> None:
+    """Write any model as a file complete by itself, or with ``<name>.data`` beside it, and have onnx check it.
+
+    Raises
+    ------
+    BackendError
+        If onnx's checker refuses the file, which stays where it is.
+    """
     tensors = [v.const_value for v in model.graph.initializers.values() if v.const_value is not None]
-    path = folder / "model.onnx"
-    external = "model.onnx.data" if sum(t.nbytes for t in tensors) > INLINE_LIMIT else None
-    ir.save(model, path, external_data=external)
+    external = f"{path.name}.data" if sum(t.nbytes for t in tensors) > INLINE_LIMIT else None
+    ir.save(model if external else in_memory(model), path, external_data=external)
     try:
         onnx.checker.check_model(str(path), full_check=external is None)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

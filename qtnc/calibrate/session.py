@@ -5,6 +5,8 @@ from pathlib import Path
 import onnx_ir as ir
 import onnxruntime
 
+from qtnc.ir.initializers import in_memory
+
 
 def options(threads: int = 0) -> onnxruntime.SessionOptions:
     """Session options: errors only on the log; ``threads`` 0 leaves the choice to onnxruntime."""
@@ -18,7 +20,7 @@ def options(threads: int = 0) -> onnxruntime.SessionOptions:
 
 def session_of(model: ir.Model) -> onnxruntime.InferenceSession:
     """Session for a model in memory."""
-    serialised = ir.to_proto(model).SerializeToString()
+    serialised = ir.to_proto(in_memory(model)).SerializeToString()
     return onnxruntime.InferenceSession(serialised, options(), providers=["CPUExecutionProvider"])
 
 

@@ -1,4 +1,4 @@
-"""Weights of a graph: added under a free name, dropped when nothing reads them."""
+"""Weights of a graph: added under a free name, dropped when nothing reads them, read where a file cannot be."""
 
 import numpy as np
 import onnx_ir as ir
@@ -22,3 +22,10 @@ def drop_unused_initializers(model: ir.Model) -> None:
     for name, value in list(model.graph.initializers.items()):
         if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
             del model.graph.initializers[name]
+
+
+def in_memory(model: ir.Model) -> ir.Model:
+    """The model, or a copy where weights lie in a file beside the original: what is made of it is elsewhere."""
+    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
+    outside = any(isinstance(tensor, ir.ExternalTensor) for tensor in tensors)
+    return ir.external_data.load_to_model(model.clone()) if outside else model

@@ -48,8 +48,8 @@ def staged(out: Path, *, force: bool = False) -> Iterator[Path]:
         raise OutputError(Diagnostic(f"cannot be written: {error.strerror or error}", place=str(out))) from error
 
 
-def check_free(out: Path, *, force: bool) -> None:
-    """Refuse to write over a file, or over a folder with something in it unless forced."""
+def check_free(out: Path, *, force: bool, name: str = "-o") -> None:
+    """Refuse to write over a file, or over a folder with something in it unless forced; ``name`` is the option's."""
     try:
         taken = out.is_symlink() or (out.exists() and not out.is_dir())
         full = not taken and out.is_dir() and any(out.iterdir())
@@ -57,10 +57,10 @@ def check_free(out: Path, *, force: bool) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(Diagnostic(f"cannot be written: {reason}", place=str(out))) from error
     if taken:
-        raise OutputError(Diagnostic("exists and is not a folder", place=str(out), help="choose another -o"))
+        raise OutputError(Diagnostic("exists and is not a folder", place=str(out), help=f"choose another {name}"))
     if full and not force:
         raise OutputError(
-            Diagnostic("the folder is not empty", place=str(out), help="choose another -o, or add --force")
+            Diagnostic("the folder is not empty", place=str(out), help=f"choose another {name}, or add --force")
         )
 
 

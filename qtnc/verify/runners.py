@@ -29,7 +29,7 @@ def original_runner(path: Path) -> Runner:
         run = onnx_runner(path)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ImportModelError(
-            Diagnostic(f"onnxruntime cannot load the model: {_said(error)}", place=str(path))
+            Diagnostic(f"onnxruntime cannot load the model: {said(error)}", place=str(path))
         ) from error
 
     def attempt(feed: Feed) -> Outputs:
@@ -38,13 +38,14 @@ def original_runner(path: Path) -> Runner:
         except Exception as error:
             way_out = "verify on data that the model takes (verify ... on DATA)"
             raise DataError(
-                Diagnostic(f"the inputs do not run through the model: {_said(error)}", place=str(path), help=way_out)
+                Diagnostic(f"the inputs do not run through the model: {said(error)}", place=str(path), help=way_out)
             ) from error
 
     return attempt
 
 
-def _said(error: Exception) -> str:
+def said(error: BaseException) -> str:
+    """Beginning of what an error says."""
     return str(error).strip()[:300] or type(error).__name__
 
 

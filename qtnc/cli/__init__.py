@@ -1,0 +1,82 @@
+"""The command line: arguments in, files and exit codes out.
+
+Data goes to stdout, messages and progress to stderr. Exit codes: 0 done, 1 the input is wrong, 2 usage, 3
+verification failed, 70 our bug, 130 interrupted.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from qtnc import __version__
+from qtnc.cli import compiling, inspecting, optimising, passes, planning, running, verifying
+from qtnc.errors import InternalError, QtncError, visible
+
+INTERRUPTED = 130
+BUG = "this is a bug in qtnc; please report it with the model and the spec"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    _streams()
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except QtncError as error:
+        if isinstance(error, InternalError) and os.environ.get("QTNC_TRACEBACK"):
+            raise
+        for diagnostic in error.diagnostics:
+            print(diagnostic.render(), file=sys.stderr)
+        if isinstance(error, InternalError):
+            print(f"{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()  # the reader of our output left
+        return 0
+    except OSError as error:
+        _forget_stdout()
+        where = f": {visible(str(error.filename))}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if os.environ.get("QTNC_TRACEBACK"):
+            raise
+        message = f"error: internal error: {type(error).__name__}: {visible(str(error))}"
+        print(f"{message}\n{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+        return InternalError.exit_code
+    return code
+
+
+def _streams() -> None:
+    """Have all three streams, and print any name on them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed before we began; the next file to be opened would take its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names hold what the terminal may not be able to print
+
+
+def _forget_stdout() -> None:
+    """What is buffered must not raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qtnc", description="Compile ONNX models into tensor networks, counted honestly."
+    )
+    parser.add_argument("--version", action="version", version=f"qtnc {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (inspecting, planning, compiling, verifying, running, optimising, passes):
+        command.add(commands)
+    return parser

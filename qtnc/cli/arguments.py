@@ -1,0 +1,23 @@
+"""What several commands have: the kind of their list, and arguments that mean the same."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+Commands = Any
+"""What argparse keeps commands in; the class has no public name."""
+
+
+def inputs(parser: argparse.ArgumentParser) -> None:
+    """Model, spec, stage and what is settled otherwise."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file")
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
+    parser.add_argument("--stage", metavar="NAME", help="the stage of the spec to take; the last one by default")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="settle a bound size, or optimize, otherwise"
+    )
+
+
+def form(parser: argparse.ArgumentParser) -> None:
+    """Text for people, or data."""
+    parser.add_argument("--format", choices=("text", "json"), default="text")

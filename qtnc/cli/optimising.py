@@ -1,0 +1,32 @@
+"""``qtnc opt``: passes on a model as it lies in a file."""
+
+import argparse
+from pathlib import Path
+
+from qtnc.cli.arguments import Commands
+
+
+def add(commands: Commands) -> None:
+    """Say what the command takes."""
+    parser = commands.add_parser("opt", help="run passes that need no plan on an IR file")
+    parser.add_argument("input", type=Path, metavar="INPUT", help="an .onnx or .qir file")
+    parser.add_argument("--pass-pipeline", metavar="PASSES", required=True, help="as in `pass,pass{option=1}`")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="an .onnx or .qir file to write, instead of text to stdout"
+    )
+    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from qtnc.ir.text.printer import print_model
+    from qtnc.look.opt import check_output, read_ir, run_passes, write_ir
+
+    if options.output:
+        check_output(options.output, force=options.force)
+    model = run_passes(read_ir(options.input), options.pass_pipeline)
+    if options.output:
+        write_ir(model, options.output)
+    else:
+        print(print_model(model), end="")
+    return 0

@@ -1,0 +1,24 @@
+"""``qtnc plan``: what a compile would do."""
+
+import argparse
+import json
+
+from qtnc.cli.arguments import Commands, form, inputs
+
+
+def add(commands: Commands) -> None:
+    """Say what the command takes."""
+    parser = commands.add_parser("plan", help="say what a compile would do to each layer, and why; write nothing")
+    inputs(parser)
+    form(parser)
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="same as --format json")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from qtnc.compiler import plan
+    from qtnc.report.text import plan_table
+
+    planned = plan(options.model, options.spec, options.stage, options.set)
+    print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
+    return 0
