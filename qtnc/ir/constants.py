@@ -92,13 +92,16 @@ class Constants:
 
     def _cone(self, value: ir.Value) -> tuple[ir.Node, ...]:
         """Nodes that compute a constant, in order."""
+        if value.producer() is None:
+            return ()
         wanted, found = [value], dict[ir.Node, None]()
         while wanted:
             node = wanted.pop().producer()
             if node is not None and node not in found:
                 found[node] = None
                 wanted += [v for v in node.inputs if v is not None]
-        return tuple(v.producer() for v in self._numbers if v.producer() in found)  # type: ignore[misc]
+        producers = (constant.producer() for constant in self._numbers)
+        return tuple(node for node in producers if node is not None and node in found)
 
 
 def evaluate(node: ir.Node, opsets: Mapping[str, int], known: Mapping[ir.Value, Array]) -> Array | None:
