@@ -38,7 +38,7 @@ class ChooseContractionOrder:
         """Visit every ``qtn`` node."""
         notes: list[OrderChosen] = []
         modified = False
-        for node in model.graph:
+        for node in ir.traversal.RecursiveGraphIterator(model.graph):
             if not is_qtn(node):
                 continue
             product = product_of(node)

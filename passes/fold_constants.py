@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 from onnx_ir import convenience
 
+from qtnc.ir.constants import evaluate
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.pipeline import PassResult
 
@@ -44,7 +44,7 @@ class FoldConstants:
             return False
         if self._surely_too_large(node):
             return False
-        result = _evaluate(model, node)
+        result = evaluate(node, model.graph.opset_imports, {})
         freed = sum(v.const_value.nbytes for v in set(node.inputs) if v and v.const_value and len(v.uses()) == 1)
         if result is None or result.nbytes - freed > self.max_growth:
             return False
@@ -66,25 +66,3 @@ class FoldConstants:
 
 def _is_constant(value: ir.Value) -> bool:
     return value.is_initializer() and value.const_value is not None and not value.is_graph_input()
-
-
-def _evaluate(model: ir.Model, node: ir.Node) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
-    """Run one node in onnx's reference evaluator; None where it has no kernel for it."""
-    graph = ir.Graph([], [], nodes=[], opset_imports=dict(model.graph.opset_imports))
-    clones = {v: ir.val(f"in_{k}", type=v.type, shape=v.shape) for k, v in enumerate(dict.fromkeys(node.inputs)) if v}
-    copy = ir.node(
-        node.op_type,
-        [clones[v] if v is not None else None for v in node.inputs],
-        dict(node.attributes),
-    )
-    copy.outputs[0].name = "folded"
-    graph.inputs.extend(clones.values())
-    graph.append(copy)
-    graph.outputs.append(copy.outputs[0])
-    proto = ir.to_proto(ir.Model(graph, ir_version=model.ir_version))
-    feeds = {str(clone.name): value.const_value.numpy() for value, clone in clones.items() if value.const_value}
-    try:
-        (result,) = ReferenceEvaluator(proto).run(None, feeds)
-    except Exception:  # the reference kernels raise whatever their arithmetic leads to
-        return None  # left for run time, where onnxruntime has the kernel or says what is wrong
-    return np.asarray(result)

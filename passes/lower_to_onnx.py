@@ -19,7 +19,7 @@ class LowerToOnnx:
 
     def run(self, model: ir.Model) -> PassResult:
         """Visit every ``qtn`` node."""
-        calls = [node for node in model.graph if is_qtn(node)]
+        calls = [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if is_qtn(node)]
         names = FreeNames(model)
         for node in calls:
             _inline(model, node, names)
@@ -41,4 +41,6 @@ def _inline(model: ir.Model, node: ir.Node, names: FreeNames) -> None:
     for made in lowering.nodes:
         if scopes is not None:  # the rest tells of the one node that was, and would be repeated in each
             made.metadata_props[NAME_SCOPES] = scopes
-    convenience.replace_nodes_and_values(model.graph, node, [node], lowering.nodes, node.outputs, [y])
+    graph = node.graph
+    assert graph is not None  # noqa: S101 - it was found in one
+    convenience.replace_nodes_and_values(graph, node, [node], lowering.nodes, node.outputs, [y])

@@ -1,6 +1,6 @@
 """Covariances of what enters each layer, streamed through onnxruntime."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -11,12 +11,20 @@ from qtnc.calibrate.data import DataSet
 from qtnc.errors import DataError
 from qtnc.ir.layers import Layer
 
+Place = tuple[str, int]
+
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
 
 
-def covariances(model: ir.Model, layers: Iterable[Layer], data: DataSet) -> Mapping[str, NDArray[np.float64]]:
+def covariances(
+    model: ir.Model, layers: Iterable[Layer], data: DataSet, pool: Callable[[Layer], Hashable] = lambda layer: layer
+) -> Mapping[str, NDArray[np.float64]]:
     """Run the data once and sum ``X^T X / rows`` of every layer's input.
+
+    Parameters
+    ----------
+    pool : layers of which it is the same have one covariance, that of all their rows.
 
     Returns
     -------
@@ -27,17 +35,32 @@ def covariances(model: ir.Model, layers: Iterable[Layer], data: DataSet) -> Mapp
     DataError
         If onnxruntime cannot run the data, or an activation overflows.
     """
-    wanted = {str(layer.x.name): layer for layer in layers}
-    sums = {name: np.zeros((layer.matrix_shape[0],) * 2) for name, layer in wanted.items()}
+    found = list(layers)
+    wanted = {_place(layer): layer for layer in found}
+    sums = {place: np.zeros((layer.matrix_shape[0],) * 2) for place, layer in wanted.items()}
     rows = dict.fromkeys(sums, 0)
-    for values in activations(model, list(wanted), data, BATCH):
-        for name, value in zip(sums, values, strict=True):
-            x = np.asarray(value, np.float64).reshape(-1, len(sums[name]))
+    names = list(dict.fromkeys(name for name, _ in sums))
+    for values in activations(model, names, data, BATCH):
+        by_name = dict(zip(names, values, strict=True))
+        for (name, axis), total in sums.items():
+            x = np.moveaxis(np.asarray(by_name[name], np.float64), axis, -1).reshape(-1, len(total))
             with np.errstate(over="ignore", invalid="ignore"):  # said below, by the layer's name
-                sums[name] += x.T @ x
-            rows[name] += len(x)
-    for name, total in sums.items():
+                total += x.T @ x
+            rows[name, axis] += len(x)
+    for place, total in sums.items():
         if not np.isfinite(total).all():
-            raise DataError(f"data `{data.name}`: the input of layer `{wanted[name].name}` is NaN or infinite")
-        total /= max(1, rows[name])
-    return {layer.name: sums[str(layer.x.name)] for layer in layers}
+            raise DataError(f"data `{data.name}`: the input of layer `{wanted[place].name}` is NaN or infinite")
+    pools: dict[Hashable, list[Place]] = {}
+    for layer in found:
+        pools.setdefault(pool(layer), []).append(_place(layer))
+    means: dict[tuple[Place, ...], NDArray[np.float64]] = {}
+    for places in map(tuple, pools.values()):
+        if places not in means:
+            total = sum((sums[place] for place in places[1:]), sums[places[0]].copy())
+            means[places] = total / max(1, sum(rows[place] for place in places))
+    return {layer.name: means[tuple(pools[pool(layer)])] for layer in found}
+
+
+def _place(layer: Layer) -> Place:
+    """The value that a layer reads, and along which axis its features lie."""
+    return str(layer.x.name), layer.features

@@ -7,10 +7,11 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir import external_data
-from onnx_ir.passes.common import RemoveInitializersFromInputsPass, ShapeInferencePass
+from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass, ShapeInferencePass
 
 from qtnc.errors import Diagnostic, ImportModelError, printable, visible
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
+from qtnc.ir.dialect import DOMAIN
 
 OLDEST_OPSET = 13
 """Older models are converted to this opset by onnx's own converter; the form of Squeeze and the reductions changed."""
@@ -47,6 +48,7 @@ def read_model(path: Path) -> ir.Model:
         raise _wrong(path, f"cannot be read as a graph: {_root(error)}") from error
     for graph in model.graphs():
         external_data.set_base_dir(graph, path.parent)  # mapped, not read
+    _inline(model, path)
     _drop_stack_traces(model)
     RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
@@ -115,6 +117,14 @@ def _settle_opset(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     except Exception as error:  # the converter raises bare RuntimeError and more
         reason = f"opset {versions[0]} is older than {OLDEST_OPSET} and cannot be converted: {_first_lines(error)}"
         raise _wrong(path, reason, f"export to opset {OLDEST_OPSET} or newer") from error
+
+
+def _inline(model: ir.Model, path: Path) -> None:
+    """Put the bodies of the model's own functions where they are called: layers are looked for in graphs."""
+    try:
+        InlinePass(lambda function: function.domain != DOMAIN)(model)
+    except Exception as error:  # onnx_ir raises whatever the damage leads to
+        raise _wrong(path, f"its functions cannot be put in place: {_root(error)}") from error
 
 
 def _drop_stack_traces(model: ir.Model) -> None:

@@ -59,7 +59,11 @@ class CircuitLayer:
 
 def find_circuit_layers(model: ir.Model) -> tuple[CircuitLayer, ...]:
     """Layers of a model that are circuits around a network, in graph order, with the numbers as they are stored."""
-    return tuple(_layer(node) for node in model.graph if is_qtn(node) and not is_circuit(node) and _before(node))
+    return tuple(
+        _layer(node)
+        for node in ir.traversal.RecursiveGraphIterator(model.graph)
+        if is_qtn(node) and not is_circuit(node) and _before(node)
+    )
 
 
 def _layer(inner: ir.Node) -> CircuitLayer:

@@ -18,10 +18,11 @@ def add_initializer(model: ir.Model, name: str, array: NDArray[np.generic]) -> i
 
 
 def drop_unused_initializers(model: ir.Model) -> None:
-    """Forget weights that nothing reads any more, graph inputs and outputs excepted."""
-    for name, value in list(model.graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
-            del model.graph.initializers[name]
+    """Forget weights that nothing reads any more, those of bodies too, graph inputs and outputs excepted."""
+    for graph in model.graphs():
+        for name, value in list(graph.initializers.items()):
+            if not value.uses() and not value.is_graph_output() and not value.is_graph_input():
+                del graph.initializers[name]
 
 
 def in_memory(model: ir.Model) -> ir.Model:

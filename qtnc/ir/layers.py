@@ -1,5 +1,6 @@
 """The layers of a model: nodes with a constant weight, under their canonical names."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -7,23 +8,49 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qtnc.errors import PassError
+from qtnc.ir.constants import Constants
 from qtnc.ir.dialect import is_qtn
+from qtnc.ir.forms import PRODUCTS, Form, form_of, is_transposed, matrix_axes
 from qtnc.ir.names import layer_name, unique
 
-WEIGHT_INPUTS = {"MatMul": (1,), "Gemm": (1,), "Gather": (0,), "Conv": (1,)}
-"""Where the weight of a layer stands among the inputs of its node."""
+__all__ = ["PRODUCTS", "WEIGHT_INPUTS", "Layer", "find_layers", "weight_tensor"]
 
-PRODUCTS = ("MatMul", "Gemm")
+WEIGHT_INPUTS = {"MatMul": (1, 0), "Gemm": (1, 0), "Gather": (0,), "Conv": (1,)}
+"""Where the weight of a layer may stand among the first two inputs of its node; the other is x."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer: the node, its weight, and the input that is not the weight."""
+    """One layer: a node that reads a constant weight and something else.
+
+    Attributes
+    ----------
+    position : of the weight among the inputs.
+    constants : of the model; the weight may be computed from what is stored, such as by a Transpose.
+    nested : whether the node is in the body of another, such as If or Loop.
+    """
 
     name: str
     node: ir.Node
-    weight: ir.Value
-    x: ir.Value
+    position: int
+    constants: Constants
+    nested: bool = False
+
+    @property
+    def weight(self) -> ir.Value:
+        """The weight as the node reads it."""
+        return self._input(self.position)
+
+    @property
+    def x(self) -> ir.Value:
+        """The input that is not the weight."""
+        return self._input(1 - self.position)
+
+    def _input(self, position: int) -> ir.Value:
+        value = self.node.inputs[position]
+        assert value is not None  # noqa: S101 - a layer has both
+        return value
 
     @property
     def op(self) -> str:
@@ -32,13 +59,13 @@ class Layer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the weight as stored."""
-        return tuple(weight_tensor(self.weight).shape.numpy())
+        """Shape of the weight as the node reads it."""
+        return _facts(self.weight, self.constants)[0]
 
     @property
     def dtype(self) -> ir.DataType:
-        """Element type of the weight."""
-        return weight_tensor(self.weight).dtype
+        """Element type of the weight as the node reads it."""
+        return _facts(self.weight, self.constants)[1]
 
     @property
     def elements(self) -> int:
@@ -47,23 +74,39 @@ class Layer:
 
     @property
     def bytes(self) -> int:
-        """Stored bytes of the weight."""
-        return weight_tensor(self.weight).nbytes
+        """Bytes of what is stored of the weight, scales of quantised ones included."""
+        return sum(weight_tensor(value).nbytes for value in self.constants.sources(self.weight))
+
+    @property
+    def form(self) -> Form | str:
+        """How the node multiplies, or why it is no product with one matrix."""
+        rank = None if self.x.shape is None else len(self.x.shape)
+        return form_of(self.node, self.position, self.shape, rank)
+
+    @property
+    def features(self) -> int:
+        """Axis of x along which its features lie, from the end."""
+        return -1 if isinstance(self.form, str) else self.form.into
 
     @property
     def transposed(self) -> bool:
-        """Whether the node multiplies by the transpose of the stored weight."""
-        return self.op == "Gemm" and bool(self.node.attributes.get_int("transB", 0))
+        """Whether the node multiplies by the transpose of the weight as it reads it."""
+        return is_transposed(self.node, self.position)
+
+    @property
+    def key(self) -> tuple[int, bool]:
+        """The same for layers that multiply by the same matrix."""
+        return self.constants.matrix_key(self.weight, transposed=self.transposed)
 
     def matrix(self) -> NDArray[np.float64]:
         """Weight as ``y = x . W`` reads it, (M, N), in float64."""
-        array = weight_tensor(self.weight).numpy().astype(np.float64)
+        array = self.constants.array(self.weight).astype(np.float64).reshape(matrix_axes(self.op, self.shape))
         return np.ascontiguousarray(array.T if self.transposed else array)
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
         """(M, N) of ``matrix()``, without reading the weight."""
-        rows, columns = self.shape
+        rows, columns = matrix_axes(self.op, self.shape)
         return (columns, rows) if self.transposed else (rows, columns)
 
 
@@ -74,20 +117,53 @@ def weight_tensor(value: ir.Value) -> ir.TensorProtocol:
 
 
 def find_layers(model: ir.Model) -> tuple[Layer, ...]:
-    """Layers of the main graph in graph order: floating-point weights of two dimensions or more."""
-    found = []
-    for node in model.graph:
+    """Layers in graph order, those in bodies last: floating-point weights of two dimensions or more."""
+    constants = Constants(model)
+    found: list[tuple[ir.Node, int]] = []
+    rewritten: list[str] = []
+    for node in _nodes(model):
+        if is_qtn(node):
+            rewritten.append(node.overload)
         for position in WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" else ():
-            weight = node.inputs[position]
-            x = node.inputs[1 - position]
-            if weight is not None and x is not None and _is_weight(weight) and not _is_weight(x):
-                found.append((node, weight, x))
+            weight, x = node.inputs[position], node.inputs[1 - position]
+            if weight is not None and x is not None and x not in constants and _is_weight(weight, constants):
+                found.append((node, position))
     # A layer that is rewritten keeps its name, so that the next of the same name keeps its own.
-    rewritten = [node.overload for node in model.graph if is_qtn(node)]
-    names = unique((layer_name(node, weight) for node, weight, _ in found), rewritten)
-    return tuple(Layer(name, *parts) for name, parts in zip(names, found, strict=True))
+    names = unique((_name(node, position, constants) for node, position in found), rewritten)
+    return tuple(
+        Layer(name, node, position, constants, node.graph is not model.graph)
+        for name, (node, position) in zip(names, found, strict=True)
+    )
 
 
-def _is_weight(value: ir.Value) -> bool:
-    tensor = value.const_value
-    return value.is_initializer() and tensor is not None and len(tensor.shape) >= 2 and tensor.dtype.is_floating_point()
+def _nodes(model: ir.Model) -> Iterator[ir.Node]:
+    """Nodes of the main graph, then those of bodies."""
+    yield from model.graph
+    yield from (node for node in ir.traversal.RecursiveGraphIterator(model.graph) if node.graph is not model.graph)
+
+
+def _name(node: ir.Node, position: int, constants: Constants) -> str:
+    """Canonical name; a weight that is computed is called as what is stored."""
+    weight = node.inputs[position]
+    assert weight is not None  # noqa: S101 - a layer has a weight
+    return layer_name(node, max(constants.sources(weight), key=lambda value: weight_tensor(value).size))
+
+
+def _is_weight(value: ir.Value, constants: Constants) -> bool:
+    if value not in constants:
+        return False
+    try:
+        shape, dtype = _facts(value, constants)
+    except PassError:
+        return False
+    return len(shape) >= 2 and dtype.is_floating_point()
+
+
+def _facts(value: ir.Value, constants: Constants) -> tuple[tuple[int, ...], ir.DataType]:
+    """Shape and element type of a constant; computed only where inference did not find them."""
+    if value.const_value is not None:
+        return tuple(value.const_value.shape.numpy()), value.const_value.dtype
+    if value.shape is not None and value.dtype is not None and value.shape.is_static():
+        return tuple(value.shape.numpy()), value.dtype
+    array = constants.array(value)
+    return array.shape, ir.DataType.from_numpy(array.dtype)

@@ -1,4 +1,4 @@
-"""How many rows a product multiplies: the leading axes of its input, symbolic ones by what the spec binds."""
+"""How many rows a product multiplies: all axes of its input but the features, symbolic ones by what the spec binds."""
 
 from collections.abc import Mapping
 from math import prod
@@ -9,11 +9,12 @@ UNBOUND = 1
 """Size assumed for a symbolic axis that the spec does not bind."""
 
 
-def rows_of(x: ir.Value, binds: Mapping[str, int]) -> int:
-    """Rows of x, of shape (..., features): the product of the leading axes; 1 where that is none."""
+def rows_of(x: ir.Value, binds: Mapping[str, int], features: int = -1) -> int:
+    """Rows of x: the product of all axes but that of the features; 1 where that is none."""
     if x.shape is None:
         return UNBOUND
-    return prod(_size(axis, binds) for axis in x.shape[:-1]) or UNBOUND
+    kept = features % len(x.shape) if len(x.shape) else None
+    return prod(_size(axis, binds) for k, axis in enumerate(x.shape) if k != kept) or UNBOUND
 
 
 def unbound(model: ir.Model, binds: Mapping[str, int]) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class LayerPlan:
     metric : name of the data that weighs the error, or ``weights`` for the plain Frobenius error.
     predicted_error : relative output error that the fit will not exceed.
     flops, dense_flops : at ``rows`` rows, 2 per multiply-add.
+    shares : an earlier layer of the same weight, whose numbers this one takes; they count once in the totals.
     """
 
     layer: str
@@ -91,6 +92,7 @@ class LayerPlan:
     baselines: Baselines | None
     circuits: CircuitCost | None
     reason: str
+    shares: str | None = None
 
     @property
     def share(self) -> float:

@@ -1,8 +1,7 @@
 """Decide, for every layer that a rewrite claims, what it becomes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,22 +12,20 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
-from qtnc.errors import Diagnostic, SpecError, printable, visible
-from qtnc.ir.layers import WEIGHT_INPUTS, Layer, find_layers, weight_tensor
+from qtnc.errors import printable, visible
+from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.ir.rows import rows_of, unbound
-from qtnc.planner.baselines import baselines_of
-from qtnc.planner.devices import check_devices, qiskit_options
+from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
-from qtnc.planner.pricing import price
+from qtnc.planner.search import Metrics, Search, pool_of
+from qtnc.planner.totals import sharing_notes, totals, totals_after, weights_of
 from qtnc.rewrite.decision import Decision
-from qtnc.rewrite.products import declined, problem_of
+from qtnc.rewrite.products import declined
 from qtnc.spec.program import Ignore, Rewrite, Spec
 from qtnc.spec.select import Selected, claims, ignored, select_layers
 from qtnc.structures.cost import choose_order, flops_of
-from qtnc.structures.structure import MisfitError, parameters_of
-from qtnc.tensor.threads import one_thread
 
 SLOWER = 1.1
 """Ratio of measured times from which a rewrite counts as slower than dense; below it is noise."""
@@ -57,22 +54,23 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
     selected = select_layers(spec, layers, LayerPaths(model, layers))
     claimed = claims(spec, selected)
     check_devices(spec, layers, claimed)
-    metrics = _statistics(model, layers, claimed, data)
+    search = Search(spec, _statistics(model, layers, claimed, data))
     meter = LatencyMeter(model.graph.opset_imports[""])
     start = perf_counter()
     entries: list[LayerPlan] = []
     decisions: list[Decision] = []
     for layer in layers:
         if rules := claimed.get(layer.name):
-            entry, decision = _plan_layer(layer, rules, metrics, spec, meter)
+            entry, decision = _plan_layer(layer, rules, search, meter)
             entries.append(entry)
             decisions += [decision] if decision else []
     seconds = perf_counter() - start
     alone = ignored(spec, selected)
     loose = unbound(model, spec.binds)
     notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in map(printable, loose)]
-    weights = [v for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None]
-    before, after = _totals(weights), _after(weights, layers, entries)
+    notes += sharing_notes(layers, entries)
+    weights = weights_of(model)
+    before, after = totals(weights), totals_after(weights, layers, entries)
     plan = Plan(
         model=model_name,
         spec=Path(spec.source.name).name,
@@ -98,25 +96,27 @@ def _statistics(
     layers: tuple[Layer, ...],
     claimed: Mapping[str, tuple[Rewrite, ...]],
     data: Mapping[str, DataSet],
-) -> Mapping[tuple[str, str], NDArray[np.float64]]:
+) -> Metrics:
     """Covariances by (data, layer), for the layers whose winning rewrite names data."""
     found: dict[tuple[str, str], NDArray[np.float64]] = {}
+    rules = {name: first for name, (first, *_) in claimed.items()}
     for name, samples in data.items():
-        wanted = [x for x in layers if x.name in claimed and claimed[x.name][0].data == name and not declined(x)]
+        wanted = [x for x in layers if x.name in rules and rules[x.name].data == name]
+        wanted = [x for x in wanted if not _declined(x, rules[x.name])]
         if wanted:
-            found |= {(name, layer): c for layer, c in covariances(model, wanted, samples).items()}
+            means = covariances(model, wanted, samples, lambda x: pool_of(x, rules[x.name]))
+            found |= {(name, layer): mean for layer, mean in means.items()}
     return found
 
 
 def _plan_layer(
     layer: Layer,
     rules: tuple[Rewrite, ...],
-    metrics: Mapping[tuple[str, str], NDArray[np.float64]],
-    spec: Spec,
+    search: Search,
     meter: LatencyMeter,
 ) -> tuple[LayerPlan, Decision | None]:
     rule, *overruled = rules
-    rows = rows_of(layer.x, spec.binds)
+    rows = rows_of(layer.x, search.spec.binds, layer.features)
     size = layer.elements
     stays: dict[str, Any] = {
         "layer": layer.name,
@@ -139,37 +139,37 @@ def _plan_layer(
         "baselines": None,
         "circuits": None,
     }
-    if reason := declined(layer):
+    if reason := _declined(layer, rule):
         return LayerPlan(**stays, reason=f"declined: {reason}"), None
-    covariance = metrics.get((rule.data, layer.name)) if rule.data else None
-    problem = problem_of(layer, covariance)
-    try:
-        with one_thread():
-            proposal = rule.structure.propose(problem)
-    except MisfitError as error:
-        raise SpecError(Diagnostic(f"layer `{layer.name}`: {error}", span=rule.span)) from error
-    structure = proposal.structure
-    parts = structure.parts(problem.shape)
-    parameters = parameters_of(parts)
-    terms = qiskit_options(spec)
-    chain = tuple((part.product, choose_order(part.product, rows)) for part in parts)
-    with one_thread():
-        baselines = baselines_of(problem, parameters)
+    found = search.found(layer, rule)
+    chain = tuple((part.product, choose_order(part.product, rows)) for part in found.parts)
+    structure, pool = found.proposal.structure, pool_of(layer, rule)
     becomes = stays | {
         "structure": structure.name,
         "settled": structure.settled(),
-        "predicted_error": proposal.predicted_error,
-        "parameters": parameters,
-        "bytes": int(parameters * layer.dtype.itemsize),
+        "predicted_error": found.proposal.predicted_error,
+        "parameters": found.parameters,
+        "bytes": int(found.parameters * layer.dtype.itemsize),
         "flops": sum(flops_of(product, order, rows) for product, order in chain),
         "latency": meter.measure(chain, rows),
-        "baselines": baselines,
-        "circuits": price(parts, problem, terms.error, terms.shots),
+        "baselines": found.baselines,
+        "circuits": found.circuits,
+        "shares": search.first.get(pool),
     }
-    entry = LayerPlan(**becomes, reason=proposal.reason)
-    if refusal := _refusal(rule, spec.optimize, entry):
+    entry = LayerPlan(**becomes, reason=found.proposal.reason)
+    if refusal := _refusal(rule, search.spec.optimize, entry):
         return LayerPlan(**stays, reason=refusal), None
-    return entry, Decision(layer.name, structure, covariance)
+    search.first.setdefault(pool, layer.name)
+    return entry, Decision(layer.name, structure, found.covariance, entry.shares)
+
+
+def _declined(layer: Layer, rule: Rewrite) -> str | None:
+    """Why a rule cannot be followed on a layer, or None."""
+    if reason := declined(layer):
+        return reason
+    if rule.data and layer.nested:
+        return "it is in the body of another node, where data is not followed (rewrite it without `on`)"
+    return None
 
 
 def _place(rule: Rewrite | Ignore) -> str:
@@ -186,25 +186,12 @@ def _refusal(rule: Rewrite, optimize: str, entry: LayerPlan) -> str | None:
     if entry.parameters >= entry.original_parameters and rule.structure.leaves_choice:
         needed = f"{entry.parameters:,} of {entry.original_parameters:,} parameters"
         return f"dense is smaller: {entry.structure} needs {needed}"
+    if entry.bytes >= entry.original_bytes and rule.structure.leaves_choice:
+        return f"dense is smaller: {entry.structure} needs {entry.bytes:,} of {entry.original_bytes:,} bytes"
     if optimize != "memory" and entry.latency and entry.latency.ratio > SLOWER:
         ratio = f"{entry.latency.ratio:.1f}x dense at {entry.rows:,} rows"
         return f"dense is faster: {entry.structure} measured {ratio} (`optimize memory` keeps it)"
     return None
-
-
-def _totals(weights: Iterable[ir.Value]) -> tuple[int, int]:
-    """Floating-point elements, and bytes of all."""
-    tensors = [weight_tensor(weight) for weight in weights]
-    floats = (t for t in tensors if t.dtype.is_floating_point())
-    return sum(prod(t.shape.numpy()) for t in floats), sum(t.nbytes for t in tensors)
-
-
-def _after(weights: list[ir.Value], layers: tuple[Layer, ...], entries: list[LayerPlan]) -> tuple[int, int]:
-    """Totals after the rewrites: what nothing reads any more goes, what layers become comes."""
-    becomes = {entry.layer: entry for entry in entries if entry.structure != "dense"}
-    replaced = {(x.node, k) for x in layers if x.name in becomes for k in WEIGHT_INPUTS[x.op]}
-    parameters, size = _totals(w for w in weights if w.is_graph_output() or not replaced.issuperset(w.uses()))
-    return parameters + sum(e.parameters for e in becomes.values()), size + sum(e.bytes for e in becomes.values())
 
 
 def _estimate(seconds: float, layers: tuple[Layer, ...], model_bytes: int) -> Estimate:

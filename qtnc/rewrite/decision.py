@@ -15,11 +15,13 @@ class Decision:
     layer : canonical name.
     structure : settled structure.
     covariance : (M, M) of the layer's inputs, or None for a plain fit.
+    shares : an earlier layer of the same weight, decided alike, whose cores this one takes; None to fit its own.
     """
 
     layer: str
     structure: Structure
     covariance: Matrix | None = None
+    shares: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Rewritten:
     parameters : stored numbers now, padding included.
     original_parameters : stored numbers before.
     error : relative output error, in the metric of the decision's data, of the cores as stored.
+    shares : the layer with which it shares them, where it stores none of its own.
     """
 
     layer: str
@@ -39,3 +42,4 @@ class Rewritten:
     parameters: int
     original_parameters: int
     error: float
+    shares: str | None = None

@@ -11,12 +11,13 @@ from onnx_ir import convenience
 from qtnc.errors import InternalError, PassError
 from qtnc.ir.dialect import Order, Product, product_call
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
-from qtnc.ir.layers import PRODUCTS, Layer, find_layers
+from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.names import FreeNames
 from qtnc.pipeline import PassResult
 from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
+from qtnc.rewrite.surroundings import Surroundings
 from qtnc.structures.structure import Part, Problem, Structure, parameters_of
 from qtnc.tensor.order import x_first
 from qtnc.tensor.threads import one_thread
@@ -24,14 +25,8 @@ from qtnc.tensor.threads import one_thread
 
 def declined(layer: Layer) -> str | None:
     """Why a layer cannot be rewritten as a weight product ``y = x . W``, or None when it can."""
-    if layer.op not in PRODUCTS:
-        return f"{layer.op} is not a product x . W with a constant matrix W (MatMul or Gemm)"
-    if len(layer.shape) != 2:
-        return f"its weight has {len(layer.shape)} axes; a matrix has 2"
-    if layer.op == "Gemm" and layer.node.attributes.get_int("transA", False):
-        return "its x is transposed (transA = 1)"
-    if layer.x.shape is None:
-        return "the rank of its input is unknown"
+    if isinstance(layer.form, str):
+        return layer.form
     if 0 in layer.shape:
         return "its weight is empty"
     return None
@@ -54,51 +49,65 @@ def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) ->
 def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
     """Rewrite the layers whose decision is for ``structure``."""
     chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
-    names = FreeNames(model)
+    replacing = _Replacing(model)
     with one_thread():
-        notes = tuple(_replace(model, x, chosen[x.name], names) for x in find_layers(model) if x.name in chosen)
+        notes = tuple(replacing.replace(x, chosen[x.name]) for x in find_layers(model) if x.name in chosen)
     if len(notes) != len(chosen):
         raise InternalError(f"layers {sorted(set(chosen) - {n.layer for n in notes})} are not in the model")
     drop_unused_initializers(model)
     return PassResult(model, bool(notes), notes)
 
 
-def _replace(model: ir.Model, layer: Layer, decision: Decision, names: FreeNames) -> Rewritten:
-    if reason := declined(layer):
-        raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
-    problem = problem_of(layer, decision.covariance)
-    structure = decision.structure
-    parts = structure.parts(problem.shape)
-    dtype = layer.dtype.numpy()
-    arrays = tuple(array.astype(dtype) for array in structure.fit(problem))
-    nodes = _chain(model, layer, parts, arrays, names)
-    nodes += _gemm_rest(model, layer, nodes[-1].outputs[0], names)
-    convenience.replace_nodes_and_values(
-        model.graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
-    )
-    stored = tuple(array.astype(np.float64) for array in arrays)
-    return Rewritten(
-        layer.name,
-        structure.name,
-        parameters_of(parts),
-        prod(problem.shape),
-        problem.error(structure.dense(stored, problem.shape)),
-    )
+class _Replacing:
+    """One run over a model: names that are free, and what was stored for layers whose weight others have too."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self.model = model
+        self.names = FreeNames(model)
+        self._stored: dict[str, tuple[list[ir.Value], float]] = {}
+
+    def replace(self, layer: Layer, decision: Decision) -> Rewritten:
+        """Put networks and what belongs around them in the place of a layer."""
+        if reason := declined(layer):
+            raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
+        structure, weight = decision.structure, layer.weight
+        parts, before = structure.parts(layer.matrix_shape), prod(layer.matrix_shape)
+        stored, error = self._stored[decision.shares] if decision.shares else self._fit(layer, decision, parts)
+        self._stored[layer.name] = stored, error
+        around = Surroundings(self.model, layer, self.names)
+        nodes = [*around.before]
+        nodes += _chain(self.model, layer, around.x, parts, stored, self.names)
+        nodes += around.after(nodes[-1].outputs[0])
+        graph = layer.node.graph
+        assert graph is not None  # noqa: S101 - the layer was found in one
+        convenience.replace_nodes_and_values(
+            graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
+        )
+        _drop_unread(weight)
+        return Rewritten(layer.name, structure.name, parameters_of(parts), before, error, decision.shares)
+
+    def _fit(self, layer: Layer, decision: Decision, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
+        """Cores as they are stored, and their error."""
+        problem, dtype = problem_of(layer, decision.covariance), layer.dtype.numpy()
+        arrays = [array.astype(dtype) for array in decision.structure.fit(problem)]
+        labels = [label for part in parts for label in _labels(_title(layer, part), part.product)]
+        values = [
+            add_initializer(self.model, self.names.take(label), array)
+            for label, array in zip(labels, arrays, strict=True)
+        ]
+        dense = decision.structure.dense(tuple(array.astype(np.float64) for array in arrays), problem.shape)
+        return values, problem.error(dense)
 
 
 def _chain(
-    model: ir.Model, layer: Layer, parts: tuple[Part, ...], arrays: tuple[NDArray[np.generic], ...], names: FreeNames
+    model: ir.Model, layer: Layer, x: ir.Value, parts: tuple[Part, ...], stored: list[ir.Value], names: FreeNames
 ) -> list[ir.Node]:
     """One node a part, each on what the one before it makes."""
-    x = layer.node.inputs[0]  # may be new since the layer was found: what a layer before it now computes
-    assert x is not None  # noqa: S101 - a product has both
     nodes: list[ir.Node] = []
-    left = iter(arrays)
+    left = iter(stored)
     for part in parts:
-        product = part.product
-        title = f"{layer.name}.{part.role}" if part.role else layer.name
-        labels = [_label(title, product, k) for k in range(len(product.core_shapes))]
-        weights = [add_initializer(model, names.take(label), next(left)) for label in labels]
+        product, title = part.product, _title(layer, part)
+        weights = [next(left) for _ in product.core_shapes]
         node = product_call(model, part.op_type, title, x, weights, product, _first_order(product))
         called = layer.node.name or ""
         node.name = f"{called}.{part.role}" if called and part.role else called
@@ -109,8 +118,14 @@ def _chain(
     return nodes
 
 
-def _label(title: str, product: Product, number: int) -> str:
-    return f"{title}_angles" if isinstance(product, Circuit) else f"{title}.core_{number}"
+def _title(layer: Layer, part: Part) -> str:
+    return f"{layer.name}.{part.role}" if part.role else layer.name
+
+
+def _labels(title: str, product: Product) -> list[str]:
+    if isinstance(product, Circuit):
+        return [f"{title}_angles" for _ in product.core_shapes]
+    return [f"{title}.core_{number}" for number in range(len(product.core_shapes))]
 
 
 def _first_order(product: Product) -> Order:
@@ -118,30 +133,12 @@ def _first_order(product: Product) -> Order:
     return fuse(product, WIDTHS[-1]) if isinstance(product, Circuit) else x_first(product)
 
 
-def _gemm_rest(model: ir.Model, layer: Layer, product: ir.Value, names: FreeNames) -> list[ir.Node]:
-    """What Gemm does besides the product: ``alpha * product + beta * bias``."""
-    nodes: list[ir.Node] = []
-    if layer.op != "Gemm":
-        return nodes
-    alpha = layer.node.attributes.get_float("alpha", 1.0)
-    beta = layer.node.attributes.get_float("beta", 1.0)
-
-    def node(op: str, like: ir.Value, other: ir.Value) -> ir.Value:
-        made = ir.node(op, [like, other], name=f"{layer.name}.{op.lower()}_{len(nodes)}")
-        made.outputs[0].name = names.take(made.name or op)
-        made.outputs[0].type, made.outputs[0].shape = like.type, like.shape
-        made.metadata_props.update(layer.node.metadata_props)
-        nodes.append(made)
-        return made.outputs[0]
-
-    def scalar(role: str, number: float) -> ir.Value:
-        return add_initializer(model, names.take(f"{layer.name}.{role}"), np.array(number, layer.dtype.numpy()))
-
-    if alpha != 1.0:
-        product = node("Mul", product, scalar("alpha", alpha))
-    bias = layer.node.inputs[2] if len(layer.node.inputs) > 2 else None
-    if bias is not None:
-        if beta != 1.0:
-            bias = node("Mul", bias, scalar("beta", beta))
-        node("Add", product, bias)
-    return nodes
+def _drop_unread(weight: ir.Value) -> None:
+    """Drop the nodes that computed a weight which nothing reads any more."""
+    wanted = [weight]
+    while wanted:
+        value = wanted.pop()
+        node = value.producer()
+        if node is not None and node.graph is not None and not value.uses() and not value.is_graph_output():
+            wanted += [read for read in node.inputs if read is not None]
+            node.graph.remove(node, safe=True)

@@ -55,26 +55,28 @@ def read_rows(path: Path, layers: Sequence[CircuitLayer], model: ir.Model | None
 def _computed(path: Path, layers: Sequence[CircuitLayer], model: ir.Model, take: int) -> Mapping[str, Rows]:
     """Run the original model, sample by sample, until each layer has rows enough."""
     data = load_npz("input", path, None, model)
-    known = {layer.name: str(layer.x.name) for layer in find_layers(model)}
+    known = {layer.name: layer for layer in find_layers(model)}
     for layer in layers:
         if layer.name not in known:
             near = did_you_mean(layer.name, known) or "is this the model that was compiled?"
             raise _wrong(path, f"the model has no layer `{printable(layer.name)}`", near)
-    names = list(dict.fromkeys(known[layer.name] for layer in layers))
-    widths = {known[layer.name]: layer.features[0] for layer in layers}
-    found: dict[str, list[NDArray[np.generic]]] = {name: [] for name in names}
+        if known[layer.name].nested:
+            reason = f"layer `{printable(layer.name)}` is in the body of another node, whose values are not at hand"
+            raise _wrong(path, reason, f"give its rows: name an array `{printable(layer.name)}`")
+    names = list(dict.fromkeys(str(known[layer.name].x.name) for layer in layers))
+    found: dict[str, list[NDArray[np.generic]]] = {layer.name: [] for layer in layers}
     for values in activations(model, names, data, 1):
-        for name, value in zip(names, values, strict=True):
-            if value.shape[-1:] != (widths[name],):
-                raise _wrong(path, f"`{printable(name)}` of the model is {value.shape}, not (..., {widths[name]})")
-            found[name] += list(value.reshape(-1, widths[name])[:take])
+        by_name = dict(zip(names, values, strict=True))
+        for layer in layers:
+            name, width = str(known[layer.name].x.name), layer.features[0]
+            value = np.moveaxis(by_name[name], known[layer.name].features, -1)
+            if value.shape[-1:] != (width,):
+                raise _wrong(path, f"`{printable(name)}` of the model is {value.shape}, not (..., {width})")
+            found[layer.name] += list(value.reshape(-1, width)[:take])
         if all(len(rows) >= take for rows in found.values()):
             break
     source = "graph inputs, through the original model"
-    return {
-        layer.name: Rows(_checked(path, np.array(found[known[layer.name]][:take]), layer.name), source)
-        for layer in layers
-    }
+    return {name: Rows(_checked(path, np.array(rows[:take]), name), source) for name, rows in found.items()}
 
 
 def _given(path: Path, array: NDArray[np.generic], key: str, layer: CircuitLayer, take: int) -> Rows:

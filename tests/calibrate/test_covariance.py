@@ -121,3 +121,33 @@ def test_half_precision_is_summed_in_double(toys: ModuleType) -> None:
     x = np.full((5, 4), 300.0, np.float16)
     found = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
     np.testing.assert_array_equal(found["w"], np.full((4, 4), 90000.0))
+
+
+def turned(toys: ModuleType) -> ir.Model:
+    """One x (batch, 5, 6), read along each of its axes: as channels, by a weight on the left, by one on the right."""
+    nodes = [
+        helper.make_node("Conv", ["x", "c.weight"], ["a"]),
+        helper.make_node("MatMul", ["l.weight", "x"], ["b"]),
+        helper.make_node("MatMul", ["x", "r.weight"], ["d"]),
+    ]
+    outputs = [toys.value("a", [1, 4, 6]), toys.value("b", [1, 3, 6]), toys.value("d", [1, 5, 2])]
+    weights = [toys.weight("c.weight", 4, 5, 1), toys.weight("l.weight", 3, 5), toys.weight("r.weight", 6, 2)]
+    return read(toys.model(nodes, [toys.value("x", [1, 5, 6])], outputs, weights))
+
+
+def test_features_may_lie_along_any_axis(toys: ModuleType) -> None:
+    model = turned(toys)
+    x = np.random.default_rng(0).standard_normal((1, 5, 6)).astype(np.float32)
+    found = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
+    np.testing.assert_allclose(found["c"], of(x.transpose(0, 2, 1)), atol=1e-12)
+    np.testing.assert_array_equal(found["l"], found["c"])
+    np.testing.assert_allclose(found["r"], of(x), atol=1e-12)
+
+
+def test_layers_of_a_pool_have_the_covariance_of_all_their_rows(branches: ir.Model) -> None:
+    x = np.random.default_rng(0).standard_normal((9, 5)).astype(np.float32)
+    data = DataSet("calib", {"x": x})
+    apart = covariances(branches, find_layers(branches), data)
+    pooled = covariances(branches, find_layers(branches), data, lambda layer: layer.name == "o")
+    np.testing.assert_allclose(pooled["q"], apart["q"], atol=1e-12)
+    assert pooled["q"] is pooled["k"]

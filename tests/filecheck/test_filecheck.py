@@ -37,6 +37,7 @@ from qtnc.ir.text.reader import parse_model
 from qtnc.ir.text.tensors import to_side_file
 from qtnc.pipeline import Pass, Pipeline
 from qtnc.rewrite.decision import Decision
+from qtnc.rewrite.products import declined
 from qtnc.source import Source
 from qtnc.spec.read import read_source
 from qtnc.structures.registry import STRUCTURES
@@ -99,10 +100,14 @@ def passes(case: Case, model: ir.Model) -> Iterator[Pass]:
 
 def settled(case: Case, model: ir.Model) -> Iterator[Decision]:
     layers = {layer.name: layer for layer in find_layers(model)}
+    first: dict[object, str] = {}
     for name, wanted in case.decisions.items():
         # What is not finite is the pass's to refuse.
-        problem = Problem(np.nan_to_num(layers[name].matrix())) if name in layers else None
-        yield Decision(name, wanted.propose(problem).structure if problem else wanted)
+        fits = name in layers and not declined(layers[name])
+        problem = Problem(np.nan_to_num(layers[name].matrix())) if fits else None
+        shares = first.setdefault((layers[name].key, wanted), name) if name in layers else name
+        structure = wanted.propose(problem).structure if problem else wanted
+        yield Decision(name, structure, shares=None if shares == name else shares)
 
 
 def inputs_of(model: ir.Model) -> dict[str, np.ndarray]:

@@ -161,6 +161,8 @@ def test_nodes_of_one_name_and_weights_that_are_inputs(tmp_path: Path, toys: Mod
     assert [layer.name for layer in layers] == ["block", "block:2"]
 
 
-def test_layers_in_branches_and_loops_are_left_alone(tmp_path: Path, toys: ModuleType) -> None:
+def test_layers_in_branches_and_loops_come_last(tmp_path: Path, toys: ModuleType) -> None:
     model = prepare(read_model(toys.write(toys.branching(), tmp_path / "model.onnx")))
-    assert [layer.name for layer in find_layers(model)] == ["up"]
+    found = {layer.name: layer.nested for layer in find_layers(model)}
+    assert found == {"up": False, "left": True, "right": True, "again": True}
+    assert next(iter(found)) == "up"

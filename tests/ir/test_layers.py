@@ -52,9 +52,9 @@ def test_layers_are_nodes_with_a_constant_weight(read: Reader) -> None:
         },
     )
     found = {layer.name: layer for layer in find_layers(model)}
-    # A product of two inputs, and one with its weight on the left, are none.
-    assert list(found) == ["up", "down", "table", "kernel"]
-    assert [layer.op for layer in found.values()] == ["MatMul", "Gemm", "Gather", "Conv"]
+    # A product of two inputs is none.
+    assert list(found) == ["up", "down", "table", "kernel", "square"]
+    assert [layer.op for layer in found.values()] == ["MatMul", "Gemm", "Gather", "Conv", "MatMul"]
     up, down, table = found["up"], found["down"], found["table"]
     assert (up.shape, up.matrix_shape, up.elements, up.bytes, up.dtype) == ((3, 4), (3, 4), 12, 48, ir.DataType.FLOAT)
     assert (down.shape, down.matrix_shape, down.transposed) == ((4, 3), (3, 4), True)

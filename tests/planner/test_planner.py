@@ -74,10 +74,23 @@ def test_what_no_rule_claims_is_counted(planned: Planning, toys: ModuleType) -> 
 
 
 ODD: dict[str, tuple[str, dict[str, int], list[int | str] | None, tuple[int, ...]]] = {
-    "its weight has 3 axes; a matrix has 2": ("MatMul", {}, [2, "b", 5], (2, 5, 4)),
-    "Conv is not a product x . W with a constant matrix W (MatMul or Gemm)": ("Conv", {}, ["b", 3, 8], (4, 3, 3)),
-    "Gather is not a product x . W with a constant matrix W (MatMul or Gemm)": ("Gather", {}, ["b", 3], (7, 5)),
-    "its x is transposed (transA = 1)": ("Gemm", {"transA": 1}, [5, "b"], (5, 4)),
+    "its weight is a batch of 2 matrices; a product has one (export a MatMul for each matrix)": (
+        "MatMul",
+        {},
+        [2, "b", 5],
+        (2, 5, 4),
+    ),
+    "its weight has 3 axes and its input 2; a matrix has 2": ("MatMul", {}, ["b", 5], (1, 5, 4)),
+    "its kernel is 3; a product over channels has kernels of size 1": ("Conv", {}, ["b", 3, 8], (4, 3, 3)),
+    "its channels are in 2 groups; a product has one": ("Conv", {"group": 2}, ["b", 6, 8], (4, 3, 1)),
+    "its strides skip places; those of a product are 1": ("Conv", {"strides": [2]}, ["b", 3, 8], (4, 3, 1)),
+    "its input is padded; that of a product is not": ("Conv", {"pads": [1, 1]}, ["b", 3, 8], (4, 3, 1)),
+    "Gather is not a product x . W with a constant matrix W (MatMul, Gemm or Conv of 1x1 kernels)": (
+        "Gather",
+        {},
+        ["b", 3],
+        (7, 5),
+    ),
     "the rank of its input is unknown": ("MatMul", {}, None, (5, 4)),
     "its weight is empty": ("MatMul", {}, ["b", 5], (5, 0)),
 }
@@ -106,6 +119,12 @@ def test_what_is_no_product_is_declined_with_the_reason(
     assert (entry.latency, entry.baselines) == (None, None)
     assert (entry.share, entry.flops_share) == (1.0, 1.0)
     assert (planning.plan.parameters, planning.plan.bytes) == (size, 4 * size)
+
+
+def test_data_is_not_followed_into_bodies(planned: Planning, toys: ModuleType) -> None:
+    text = 'data calib = npz("calib.npz")\nselect s = * where name ~ "left"\nrewrite s -> lowrank(rank: 2) on calib\n'
+    (entry,) = planned(toys.branching(), text, {"calib": DataSet("calib", {})}).plan.layers
+    assert entry.reason.startswith("declined: it is in the body of another node, where data is not followed")
 
 
 @pytest.mark.parametrize("structure", ["lowrank(error: 1%)", "lowrank(bytes: 100%)", "mpo(sites: 2, error: 1%)"])

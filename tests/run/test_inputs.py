@@ -1,8 +1,11 @@
 """Rows of a file by the layer's name, by ``x``, or through the original model; whatever is wrong is named."""
 
 import numpy as np
+import onnx
+import onnx_ir
 import onnxruntime
 import pytest
+from onnx.shape_inference import infer_shapes
 
 from qtnc.compiler import prepare
 from qtnc.errors import DataError
@@ -128,3 +131,39 @@ def test_a_layer_that_the_model_has_not(make_layer, mlp, npz):
     x = np.ones((2, 16), np.float32)
     refused(npz(x=x), [make_layer("upp", (16, 24))], "no layer `upp`", "did you mean `up`?", model=mlp)
     refused(npz(x=x), [make_layer("down", (16, 24))], "not (..., 16)", model=mlp)
+
+
+def conv(toys, nested=False):
+    """A convolution of 1x1 kernels, in the main graph or in both branches of an If."""
+    made = [onnx.helper.make_node("Conv", ["x", "c.weight"], ["y"], name="/c/Conv")]
+    inputs, y = [toys.value("x", ["batch", 6, "h", "w"])], toys.value("y", ["batch", 11, "h", "w"])
+    if nested:
+        branch = onnx.helper.make_graph(made, "branch", [], [y])
+        inputs.append(toys.value("yes", [1], toys.BOOL))
+        made = [onnx.helper.make_node("If", ["yes"], ["z"], then_branch=branch, else_branch=other(branch))]
+        y = toys.value("z", ["batch", 11, "h", "w"])
+    return prepare(
+        onnx_ir.from_proto(infer_shapes(toys.model(made, inputs, [y], [toys.weight("c.weight", 11, 6, 1, 1)])))
+    )
+
+
+def other(branch):
+    copy = onnx.GraphProto()
+    copy.CopyFrom(branch)
+    copy.node[0].output[0] = copy.output[0].name = "e"
+    copy.node[0].name = "/d/Conv"
+    return copy
+
+
+def test_rows_of_a_convolution_are_places(toys, make_layer, npz):
+    x = RNG.standard_normal((2, 6, 3, 4)).astype(np.float32)
+    found = read_rows(npz(x=x), [make_layer("c", (6, 11))], conv(toys), 20)
+    assert np.array_equal(found["c"].x, x.transpose(0, 2, 3, 1).reshape(-1, 6)[:20])
+
+
+def test_values_of_bodies_are_not_at_hand(toys, make_layer, npz):
+    x = RNG.standard_normal((2, 6, 3, 4)).astype(np.float32)
+    path = npz(x=x, yes=np.ones(2, bool))
+    refused(
+        path, [make_layer("c", (6, 11))], "is in the body of another node", "name an array `c`", model=conv(toys, True)
+    )
