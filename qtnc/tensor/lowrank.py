@@ -8,8 +8,8 @@ al., SVD-LLM, arXiv 2403.07378, in the projection form).
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
+from qtnc.tensor.leading import svd
 from qtnc.tensor.metric import Matrix, root
 
 
@@ -40,11 +40,7 @@ class Spectrum:
 def spectrum(weight: Matrix, covariance: Matrix | None = None) -> Spectrum:
     """Spectrum of a weight of shape (M, N) in the metric of a covariance of shape (M, M)."""
     weighted = weight if covariance is None else root(covariance).T @ weight
-    # gesvd converges where gesdd, LAPACK's faster driver, sometimes gives up.
-    try:
-        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesdd")
-    except np.linalg.LinAlgError:
-        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesvd")
+    _, values, right = svd(weighted)
     if covariance is not None and np.any(covariance):
         # The error that counts has no ridge. W - W' is W projected on the vectors left out, so their shares add up.
         carried = weight @ right.T
