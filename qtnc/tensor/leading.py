@@ -151,7 +151,8 @@ def _by_svd(matrix: Matrix, count: int) -> tuple[Matrix, Matrix, float]:
 
 def _top(gram: Floats, count: int) -> Floats:
     size = len(gram)
-    _, vectors = scipy.linalg.eigh(
-        gram, subset_by_index=[size - count, size - 1], driver="evr", overwrite_a=True, check_finite=False
-    )
+    _, vectors = scipy.linalg.eigh(gram, subset_by_index=[size - count, size - 1], driver="evr", check_finite=False)
+    # Where all eigenvalues are one up to rounding, LAPACK may find fewer than it was asked for.
+    if vectors.shape[1] < count:
+        vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)[1][:, -count:]
     return np.asarray(vectors[:, ::-1])
