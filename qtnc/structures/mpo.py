@@ -12,7 +12,6 @@ from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
 from qtnc.structures.structure import MisfitError, Part, Problem, Proposal
 from qtnc.tensor.als import polish
-from qtnc.tensor.lowrank import project
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import balance, dense, tt_svd
 from qtnc.tensor.network import TensorNetwork
@@ -90,7 +89,7 @@ class Mpo:
         """Cores of the settled shape, as ``network`` writes them."""
         sites, bonds = self._settled()
         if is_matrix(sites) and prod(m for m, _ in sites) == problem.shape[0]:
-            cores: tuple[NDArray[np.float64], ...] = project(problem.weight, problem.spectrum, bonds[0])
+            cores: tuple[NDArray[np.float64], ...] = problem.low_rank(bonds[0])
         else:
             start, _ = tt_svd(problem.weight, sites, bonds)
             cores = balance(polish(problem.weight, start, problem.covariance, SWEEPS))

@@ -138,8 +138,8 @@ def _screen(problem: Problem, shapes: list[tuple[Sites, int]]) -> list[tuple[Sit
 
     def looks(shape: tuple[Sites, int]) -> float:
         sites, bond = shape
-        cores, _ = tt_svd(problem.weight, sites, uniform_bonds(sites, bond))
-        return problem.error(dense(cores, problem.shape))
+        cores, error = tt_svd(problem.weight, sites, uniform_bonds(sites, bond))
+        return error if problem.covariance is None else problem.error(dense(cores, problem.shape))
 
     return sorted(shapes, key=looks)[:FINALISTS]
 

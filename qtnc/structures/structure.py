@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.quantum.circuit import Circuit
-from qtnc.tensor.lowrank import Spectrum, spectrum
+from qtnc.tensor.lowrank import Spectrum, nearest, project, spectrum
 from qtnc.tensor.metric import Matrix, relative_error
 from qtnc.tensor.network import TensorNetwork
 
@@ -30,6 +30,12 @@ class Problem:
     def spectrum(self) -> Spectrum:
         """Singular values in the metric of the data."""
         return spectrum(self.weight, self.covariance)
+
+    def low_rank(self, rank: int) -> tuple[Matrix, Matrix]:
+        """Factors (M, rank) and (rank, N) of the nearest matrix of a rank, from the spectrum where it is known."""
+        if "spectrum" in self.__dict__:
+            return project(self.weight, self.spectrum, rank)
+        return nearest(self.weight, rank, self.covariance)
 
     def error(self, approximation: Matrix) -> float:
         """Relative output error of an approximation (M, N)."""

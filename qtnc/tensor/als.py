@@ -15,7 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg
 
-from qtnc.tensor.metric import Matrix, regularise, relative_error
+from qtnc.tensor.metric import Matrix, norm, regularise
 from qtnc.tensor.mpo import Core, Cores, dense
 from qtnc.tensor.sites import Sites, features
 
@@ -34,22 +34,22 @@ def polish(weight: Matrix, cores: Cores, covariance: Matrix | None, sweeps: int 
     Parameters
     ----------
     weight : (M, N), M and N at most the products of the cores' modes.
-    cores : (r_{k-1}, m_k, n_k, r_k) each; a good start is TT-SVD.
+    cores : (r_{k-1}, m_k, n_k, r_k) each; the start, by TT-SVD where there are two sites and no covariance.
     covariance : (M, M) or None for the plain Frobenius error.
     sweeps : passes over all cores, there and back alternately.
     """
-    if len(cores) == 1:
-        return cores
+    if len(cores) == 1 or (len(cores) == 2 and covariance is None):
+        return cores  # nothing to choose, or an SVD, which is best already
     problem = _Problem(weight, tuple((c.shape[1], c.shape[2]) for c in cores), covariance)
     shape = (weight.shape[0], weight.shape[1])
     found, best = list(cores), cores
-    least = relative_error(weight, dense(cores, shape), covariance)
+    least = norm(weight - dense(cores, shape), covariance)
     order = list(range(len(cores)))
     for sweep in range(sweeps):
         for k in order if sweep % 2 == 0 else order[::-1]:
             _orthogonalise(found, k)
             found[k] = problem.solve(found, k)
-        error = relative_error(weight, dense(tuple(found), shape), covariance)
+        error = norm(weight - dense(tuple(found), shape), covariance)
         if error < least:
             best, least = tuple(found), error
     return best

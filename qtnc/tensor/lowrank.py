@@ -8,8 +8,8 @@ al., SVD-LLM, arXiv 2403.07378, in the projection form).
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
+from qtnc.tensor.leading import leading, svd
 from qtnc.tensor.metric import Matrix, root
 
 
@@ -39,12 +39,7 @@ class Spectrum:
 
 def spectrum(weight: Matrix, covariance: Matrix | None = None) -> Spectrum:
     """Spectrum of a weight of shape (M, N) in the metric of a covariance of shape (M, M)."""
-    weighted = weight if covariance is None else root(covariance).T @ weight
-    # gesvd converges where gesdd, LAPACK's faster driver, sometimes gives up.
-    try:
-        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesdd")
-    except np.linalg.LinAlgError:
-        _, values, right = scipy.linalg.svd(weighted, full_matrices=False, lapack_driver="gesvd")
+    _, values, right = svd(_weighted(weight, covariance))
     if covariance is not None and np.any(covariance):
         # The error that counts has no ridge. W - W' is W projected on the vectors left out, so their shares add up.
         carried = weight @ right.T
@@ -57,12 +52,26 @@ def low_rank(weight: Matrix, rank: int, covariance: Matrix | None = None) -> tup
     return project(weight, spectrum(weight, covariance), rank)
 
 
+def nearest(weight: Matrix, rank: int, covariance: Matrix | None = None) -> tuple[Matrix, Matrix]:
+    """The same factors up to signs and rounding, from the vectors that are kept alone: no spectrum is needed."""
+    kept = min(rank, *weight.shape)
+    right = leading(_weighted(weight, covariance).T, kept, exact=True)[0].T
+    return _factors(weight, right)
+
+
 def project(weight: Matrix, known: Spectrum, rank: int) -> tuple[Matrix, Matrix]:
     """Factors A (M, r) and B (r, N) from a spectrum already computed.
 
     The scale is shared evenly, so that both factors train and quantise alike.
     """
-    right = known.right[:rank]
+    return _factors(weight, known.right[:rank])
+
+
+def _weighted(weight: Matrix, covariance: Matrix | None) -> Matrix:
+    return weight if covariance is None else root(covariance).T @ weight
+
+
+def _factors(weight: Matrix, right: Matrix) -> tuple[Matrix, Matrix]:
     left = weight @ right.T
     scale = np.sqrt(np.linalg.norm(left, axis=0))
     scale[scale == 0.0] = 1.0

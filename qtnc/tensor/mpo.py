@@ -8,9 +8,9 @@ from functools import reduce
 from math import prod, sqrt
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
+from qtnc.tensor.leading import ROUGH, leading
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.sites import Sites, features
 
@@ -69,21 +69,34 @@ def tt_svd(
     total = float(np.linalg.norm(rest))
     allowed = error * total / sqrt(max(1, len(sites) - 1))
     cores: list[Core] = []
-    left, discarded = 1, 0.0
+    reach, discarded = 1, 0.0
     for k, (m, n) in enumerate(sites[:-1]):
-        u, s, v = _svd(rest.reshape(left * m * n, -1))
-        tail = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0))
-        keep = bonds[k] if bonds else len(s)
-        if error:
-            keep = min(keep, int(np.argmax(tail <= allowed)))
-        if cutoff:
-            keep = min(keep, int(np.count_nonzero(s > cutoff * s[0])))
-        keep = max(1, min(keep, len(s)))
-        discarded += float(tail[keep] ** 2)
-        cores.append(u[:, :keep].reshape(left, m, n, keep))
-        rest, left = s[:keep, None] * v[:keep], keep
-    cores.append(rest.reshape(left, *sites[-1], 1))
+        matrix = rest.reshape(reach * m * n, -1)
+        most = min(*matrix.shape, bonds[k] if bonds else matrix.size)
+        if error or cutoff:
+            left, rest, lost = _truncate(matrix, most, cutoff, allowed if error else 0.0)
+        else:
+            left, rest, lost = leading(matrix, most)
+        discarded += lost**2
+        cores.append(left.reshape(reach, m, n, -1))
+        reach = left.shape[1]
+    cores.append(rest.reshape(reach, *sites[-1], 1))
     return tuple(cores), sqrt(discarded) / total if total else 0.0
+
+
+def _truncate(matrix: Matrix, most: int, cutoff: float, allowed: float) -> tuple[Matrix, Matrix, float]:
+    """Keep at most ``most`` columns and no more than the cutoff and the allowed norm ask for; see ``leading``."""
+    # Values so small have no square that tells them apart.
+    left, rest, lost = leading(matrix, min(matrix.shape) if 0.0 < cutoff < ROUGH else most, exact=True)
+    values = np.linalg.norm(rest, axis=1)
+    tail = np.sqrt(np.append(np.cumsum(values[::-1] ** 2)[::-1], 0.0) + lost**2)
+    keep = len(values)
+    if allowed and tail[-1] <= allowed:
+        keep = int(np.argmax(tail <= allowed))
+    if cutoff:
+        keep = min(keep, int(np.count_nonzero(values > cutoff * values[0])))
+    keep = max(1, min(keep, most))
+    return left[:, :keep], rest[:keep], float(tail[keep])
 
 
 def balance(cores: Cores) -> Cores:
@@ -93,11 +106,3 @@ def balance(cores: Cores) -> Cores:
         return cores
     mean = prod(value ** (1 / len(norms)) for value in norms)
     return tuple(core * (mean / value) for core, value in zip(cores, norms, strict=True))
-
-
-def _svd(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    try:
-        u, s, v = scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesdd")
-    except np.linalg.LinAlgError:
-        u, s, v = scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
-    return u, s, v
