@@ -1,6 +1,7 @@
 """Measured latency of what stands for a weight beside the dense product, in onnxruntime."""
 
 from collections.abc import Sequence
+from math import prod
 from statistics import median
 from time import perf_counter
 
@@ -36,8 +37,9 @@ class LatencyMeter:
 
     def _measure(self, chain: Chain, rows: int) -> Latency:
         M, N = chain[0][0].features[0], chain[-1][0].features[1]
-        x = np.random.default_rng(0).standard_normal((rows, M)).astype(np.float32)
-        single = TensorNetwork((("m",), ("m", "n")), ("n",), {"m": M, "n": N}, (M, N))
+        stack = chain[0][0].stack
+        x = np.random.default_rng(0).standard_normal((*stack, rows // prod(stack), M)).astype(np.float32)
+        single = TensorNetwork((("m",), ("m", "n")), ("n",), {"m": M, "n": N}, (M, N), stack)
         sessions = self._session([(single, ((0, 1),))]), self._session(chain)
         times: tuple[list[float], list[float]] = ([], [])
         end = perf_counter() + BUDGET_SECONDS
@@ -51,14 +53,15 @@ class LatencyMeter:
 
     def _session(self, chain: Sequence[tuple[Product, Order]]) -> onnxruntime.InferenceSession:
         rng = np.random.default_rng(0)
-        x = y = ir.val("x", ir.DataType.FLOAT, ["rows", chain[0][0].features[0]])
+        stack = chain[0][0].stack
+        x = y = ir.val("x", ir.DataType.FLOAT, [*stack, "rows", chain[0][0].features[0]])
         nodes: list[ir.Node] = []
         weights: list[ir.Value] = []
         for place, (product, order) in enumerate(chain):
             names = [f"weight_{place}_{k}" for k in range(len(product.core_shapes))]
             arrays = [rng.standard_normal(shape).astype(np.float32) for shape in product.core_shapes]
             values = [ir.val(n, const_value=ir.tensor(a, name=n)) for n, a in zip(names, arrays, strict=True)]
-            lowering = lowering_for(product, order, lead=1, prefix=f"part_{place}/")
+            lowering = lowering_for(product, order, lead=len(stack) + 1, prefix=f"part_{place}/")
             y = lowering.build(y, values)
             nodes += lowering.nodes
             weights += [*values, *lowering.constants]

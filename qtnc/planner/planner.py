@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +16,7 @@ from qtnc.calibrate.data import DataSet
 from qtnc.errors import printable, visible
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
-from qtnc.ir.rows import rows_of, unbound
+from qtnc.ir.rows import unbound
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
@@ -116,8 +117,9 @@ def _plan_layer(
     meter: LatencyMeter,
 ) -> tuple[LayerPlan, Decision | None]:
     rule, *overruled = rules
-    rows = rows_of(layer.x, search.spec.binds, layer.features)
+    rows = layer.rows(search.spec.binds)
     size = layer.elements
+    flops = 2 * rows * size // prod(layer.stack)
     stays: dict[str, Any] = {
         "layer": layer.name,
         "op": layer.op,
@@ -133,8 +135,8 @@ def _plan_layer(
         "bytes": layer.bytes,
         "original_bytes": layer.bytes,
         "rows": rows,
-        "flops": 2 * rows * size,
-        "dense_flops": 2 * rows * size,
+        "flops": flops,
+        "dense_flops": flops,
         "latency": None,
         "baselines": None,
         "circuits": None,
@@ -165,7 +167,7 @@ def _plan_layer(
 
 def _declined(layer: Layer, rule: Rewrite) -> str | None:
     """Why a rule cannot be followed on a layer, or None."""
-    if reason := declined(layer):
+    if reason := declined(layer, rule.structure):
         return reason
     if rule.data and layer.nested:
         return "it is in the body of another node, where data is not followed (rewrite it without `on`)"

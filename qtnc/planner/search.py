@@ -14,11 +14,11 @@ from qtnc.planner.plan import Baselines, CircuitCost
 from qtnc.planner.pricing import price
 from qtnc.rewrite.products import problem_of
 from qtnc.spec.program import Rewrite, Spec
-from qtnc.structures.structure import MisfitError, Part, Proposal, parameters_of
+from qtnc.structures.structure import MisfitError, Part, Problem, Proposal, parameters_of, stacked
 from qtnc.tensor.threads import one_thread
 
 Metrics = Mapping[tuple[str, str], NDArray[np.float64]]
-"""Covariances by data and layer."""
+"""Covariances by data and layer, (M, M), or (S, M, M) for a stack whose matrices read rows of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,11 @@ class Search:
                 proposal = rule.structure.propose(problem)
             except MisfitError as error:
                 raise SpecError(Diagnostic(f"layer `{layer.name}`: {error}", span=rule.span)) from error
-            parts = proposal.structure.parts(problem.shape)
-            parameters = parameters_of(parts)
-            baselines = baselines_of(problem, parameters)
-        circuits = price(parts, problem, terms.error, terms.shots)
-        return Found(proposal, covariance, parts, parameters, baselines, circuits)
+            single = proposal.structure.parts(problem.shape)
+            baselines = baselines_of(problem, parameters_of(single))
+        circuits = price(single, problem, terms.error, terms.shots) if isinstance(problem, Problem) else None
+        parts = stacked(single, layer.stack)
+        return Found(proposal, covariance, parts, parameters_of(parts), baselines, circuits)
 
 
 def pool_of(layer: Layer, rule: Rewrite) -> Hashable:

@@ -1,7 +1,7 @@
 """Replace a weight product by the product with a tensor network."""
 
 from collections.abc import Iterable
-from math import prod
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -18,32 +18,45 @@ from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
 from qtnc.rewrite.surroundings import Surroundings
-from qtnc.structures.structure import Part, Problem, Structure, parameters_of
+from qtnc.structures.structure import Part, Problem, Stack, Structure, parameters_of, stacked
+from qtnc.tensor.metric import Matrix
 from qtnc.tensor.order import x_first
 from qtnc.tensor.threads import one_thread
 
 
-def declined(layer: Layer) -> str | None:
+def declined(layer: Layer, structure: Structure) -> str | None:
     """Why a layer cannot be rewritten as a weight product ``y = x . W``, or None when it can."""
     if isinstance(layer.form, str):
         return layer.form
     if 0 in layer.shape:
         return "its weight is empty"
+    if layer.stack and not getattr(structure, "stacks", False):
+        count = "x".join(map(str, layer.stack))
+        return f"its weight is a stack of {count} matrices, and `{structure.name}` takes a single one"
     return None
 
 
-def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) -> Problem:
-    """The matrix to approximate.
+def problem_of(layer: Layer, covariance: NDArray[np.float64] | None) -> Problem | Stack:
+    """The matrix to approximate, or the stack of them.
+
+    Parameters
+    ----------
+    covariance : (M, M) of what the layer reads, (S, M, M) where each matrix reads rows of its own, or None.
 
     Raises
     ------
     PassError
         If the weight holds NaN or infinity.
     """
-    weight = layer.matrix()
-    if not np.isfinite(weight).all():
+    weights = layer.matrices()
+    if not np.isfinite(weights).all():
         raise PassError(f"the weight of layer `{layer.name}` holds NaN or infinity and cannot be decomposed")
-    return Problem(weight, decision_covariance)
+    return Stack(weights, covariance) if layer.stack else Problem(layer.matrix(), covariance)
+
+
+def fitted(problem: Problem, structure: Structure, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    """Arrays of a settled structure for one matrix, as they are stored."""
+    return tuple(array.astype(dtype) for array in structure.fit(problem))
 
 
 def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
@@ -68,10 +81,10 @@ class _Replacing:
 
     def replace(self, layer: Layer, decision: Decision) -> Rewritten:
         """Put networks and what belongs around them in the place of a layer."""
-        if reason := declined(layer):
+        if reason := declined(layer, decision.structure):
             raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
-        structure, weight = decision.structure, layer.weight
-        parts, before = structure.parts(layer.matrix_shape), prod(layer.matrix_shape)
+        structure, weight, before = decision.structure, layer.weight, layer.elements
+        parts = stacked(structure.parts(layer.matrix_shape), layer.stack)
         stored, error = self._stored[decision.shares] if decision.shares else self._fit(layer, decision, parts)
         self._stored[layer.name] = stored, error
         around = Surroundings(self.model, layer, self.names)
@@ -88,15 +101,20 @@ class _Replacing:
 
     def _fit(self, layer: Layer, decision: Decision, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
         """Cores as they are stored, and their error."""
-        problem, dtype = problem_of(layer, decision.covariance), layer.dtype.numpy()
-        arrays = [array.astype(dtype) for array in decision.structure.fit(problem)]
+        problem, structure = problem_of(layer, decision.covariance), decision.structure
+        fits = [fitted(one, structure, layer.dtype.numpy()) for one in problem.slices]
         labels = [label for part in parts for label in _labels(_title(layer, part), part.product)]
+        shapes = [shape for part in parts for shape in part.product.core_shapes]
         values = [
-            add_initializer(self.model, self.names.take(label), array)
-            for label, array in zip(labels, arrays, strict=True)
+            add_initializer(self.model, self.names.take(label), np.stack(arrays).reshape(shape))
+            for label, shape, arrays in zip(labels, shapes, zip(*fits, strict=True), strict=True)
         ]
-        dense = decision.structure.dense(tuple(array.astype(np.float64) for array in arrays), problem.shape)
-        return values, problem.error(dense)
+        left = iter(fits)
+
+        def dense(one: Problem) -> Matrix:
+            return structure.dense(tuple(array.astype(np.float64) for array in next(left)), one.shape)
+
+        return values, problem.error_of(dense)
 
 
 def _chain(

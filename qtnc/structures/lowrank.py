@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Part, Problem, Proposal, element_budget
+from qtnc.structures.structure import Part, Problem, Proposal, Stack, element_budget
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.sites import matrix_sites
@@ -21,6 +21,7 @@ class LowRank:
 
     name: ClassVar[str] = "lowrank"
     op_type: ClassVar[str] = "LowRank"
+    stacks: ClassVar[bool] = True
 
     rank: int | None = option("count", None, "number of columns of A and rows of B")
     bytes: float | None = option("fraction", None, "largest share of the original weight's bytes")
@@ -36,7 +37,7 @@ class LowRank:
         """Whether the rank follows from bytes or error."""
         return self.bytes is not None or self.error is not None
 
-    def propose(self, problem: Problem) -> Proposal:
+    def propose(self, problem: Problem | Stack) -> Proposal:
         """Turn ``bytes`` or ``error`` into a rank; without any option the rank is full."""
         full = min(problem.shape)
         if self.bytes is not None:

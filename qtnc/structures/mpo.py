@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
-from qtnc.structures.structure import MisfitError, Part, Problem, Proposal
+from qtnc.structures.structure import MisfitError, Part, Problem, Proposal, Stack
 from qtnc.tensor.als import polish
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import balance, dense, tt_svd
@@ -31,6 +31,7 @@ class Mpo:
 
     name: ClassVar[str] = "mpo"
     op_type: ClassVar[str] = "MPO"
+    stacks: ClassVar[bool] = True
 
     sites: Literal["auto"] | int | Sites = option("sites", "auto", "the shape: auto, a number of sites, or [MxN, ...]")
     max_bond: int | None = option("count", None, "largest bond")
@@ -57,7 +58,7 @@ class Mpo:
         """Whether sites or bonds follow from the search, bytes or error."""
         return self.sites == "auto" or self.bytes is not None or self.error is not None
 
-    def propose(self, problem: Problem) -> Proposal:
+    def propose(self, problem: Problem | Stack) -> Proposal:
         """Settle sites and bonds."""
         limits = Limits(self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
         if self.sites == "auto":
@@ -127,7 +128,7 @@ class Mpo:
             raise ValueError("sites and bonds are not settled; use what propose() returns")
         return self.sites, self.bonds
 
-    def _fitting(self, problem: Problem) -> Sites:
+    def _fitting(self, problem: Problem | Stack) -> Sites:
         """Return the sites as given, if the weight fits into them."""
         assert isinstance(self.sites, tuple)  # noqa: S101 - narrowed by the caller
         rows, columns = (prod(site[axis] for site in self.sites) for axis in (0, 1))

@@ -57,7 +57,7 @@ def test_layers_are_nodes_with_a_constant_weight(read: Reader) -> None:
     assert [layer.op for layer in found.values()] == ["MatMul", "Gemm", "Gather", "Conv", "MatMul"]
     up, down, table = found["up"], found["down"], found["table"]
     assert (up.shape, up.matrix_shape, up.elements, up.bytes, up.dtype) == ((3, 4), (3, 4), 12, 48, ir.DataType.FLOAT)
-    assert (down.shape, down.matrix_shape, down.transposed) == ((4, 3), (3, 4), True)
+    assert (down.shape, down.matrix_shape, down.weight_form.arrangement[0]) == ((4, 3), (3, 4), True)
     assert (table.elements, table.bytes, table.dtype) == (54, 108, ir.DataType.FLOAT16)
     np.testing.assert_array_equal(up.matrix(), W)
     np.testing.assert_array_equal(down.matrix(), W)

@@ -1,6 +1,5 @@
 """What is known of values before any code is written: dtype, and the size of each axis where it is fixed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,14 +8,11 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from qtnc.backends.identifiers import words
 from qtnc.ir.dialect import is_qtn, product_of
+from qtnc.ir.einsum import plain_equation
 
 Dims = tuple[int | str | None, ...]
 
 _BOOLEAN = words("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf")
-
-_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
-_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
-_LONGEST_EQUATION = 1000
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,14 @@ def guess_dtype(node: ir.Node, inputs: Mapping[int, ir.DataType | None]) -> ir.D
 
 
 def _stand_in_for_networks(model: ir.Model) -> None:
-    """Replace each ``qtn`` node by a product with a matrix of its features: the same shapes, no function bodies."""
+    """Replace each ``qtn`` node by a product with matrices of its features: the same shapes, no function bodies."""
     for node in list(model.graph):
         if not is_qtn(node):
             continue
         x = node.inputs[0]
         matrix = ir.Value(
             name=f"{node.outputs[0].name}::features",
-            shape=ir.Shape(product_of(node).features),
+            shape=ir.Shape([*product_of(node).stack, *product_of(node).features]),
             type=x.type if x is not None else None,
         )
         product = ir.Node("", "MatMul", [x, matrix], num_outputs=1)
@@ -73,13 +69,6 @@ def _stand_in_for_networks(model: ir.Model) -> None:
         model.graph.inputs.append(matrix)
     for key in [k for k in model.functions if k[0] == "qtn"]:
         del model.functions[key]
-
-
-def plain_equation(node: ir.Node) -> str | None:
-    """Equation of an Einsum without blanks, or None when it is not letters, commas, ellipses and one arrow."""
-    text = node.attributes["equation"].as_string() if "equation" in node.attributes else ""
-    plain = "".join(text.split())
-    return plain if len(plain) <= _LONGEST_EQUATION and _EQUATION.fullmatch(plain) else None
 
 
 def _hide_unsound_equations(model: ir.Model) -> None:
