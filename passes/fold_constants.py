@@ -44,12 +44,12 @@ class FoldConstants:
             return False
         if self._surely_too_large(node):
             return False
-        result = evaluate(node, model.graph.opset_imports, {})
+        results = evaluate(node, model.graph.opset_imports, {})
         freed = sum(v.const_value.nbytes for v in set(node.inputs) if v and v.const_value and len(v.uses()) == 1)
-        if result is None or result.nbytes - freed > self.max_growth:
+        if results is None or results[0].nbytes - freed > self.max_growth:
             return False
         output = node.outputs[0]
-        value = add_initializer(model, output.name or node.op_type, result)
+        value = add_initializer(model, output.name or node.op_type, results[0])
         convenience.replace_all_uses_with(output, value)
         model.graph.remove(node, safe=True)
         return True

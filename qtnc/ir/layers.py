@@ -77,8 +77,10 @@ class Layer:
 
     @property
     def bytes(self) -> int:
-        """Bytes of what is stored of the weight, scales of quantised ones included."""
-        return sum(weight_tensor(value).nbytes for value in self.constants.sources(self.weight))
+        """Bytes of what is stored of the weight, scales of quantised ones included; its share where it is a slice."""
+        tensors = [weight_tensor(value) for value in self.constants.sources(self.weight)]
+        stored, largest = sum(tensor.nbytes for tensor in tensors), max(tensor.size for tensor in tensors)
+        return stored * self.elements // largest if self.elements < largest else stored
 
     @property
     def form(self) -> Form | str:

@@ -70,6 +70,6 @@ def _unread(layers: Sequence[Layer], becomes: set[str]) -> set[ir.Value]:
     gone: set[ir.Value] = set()
     for value in reversed(tuple(layers[0].constants)):
         uses = ((use.node, use.idx) for use in value.uses())
-        if not value.is_graph_output() and all(use in replaced or use[0].outputs[0] in gone for use in uses):
+        if not value.is_graph_output() and all(use in replaced or gone.issuperset(use[0].outputs) for use in uses):
             gone.add(value)
     return gone
