@@ -59,10 +59,19 @@ class Constants:
         return (self._turned[number], not transposed) if number in self._turned else (number, transposed)
 
     def sources(self, value: ir.Value) -> tuple[ir.Value, ...]:
-        """Initialisers from which the value is computed, itself where it is one."""
-        cone = self._cone(value)
-        read = (v for node in cone for v in node.inputs if v is not None and v.is_initializer())
-        return tuple(dict.fromkeys(read)) if cone else (value,)
+        """Initialisers whose numbers the value holds, itself where it is one; shapes and indices are none of them."""
+        wanted, found, seen = [value], list[ir.Value](), {value}
+        while wanted:
+            value = wanted.pop()
+            node = value.producer()
+            if node is None:
+                found.append(value)
+                continue
+            read = node.inputs if node.op_type == "DequantizeLinear" else node.inputs[:1]
+            new = [v for v in read if v is not None and v not in seen]
+            seen.update(new)
+            wanted += reversed(new)
+        return tuple(found)
 
     def array(self, value: ir.Value) -> Array:
         """The numbers of a constant.
