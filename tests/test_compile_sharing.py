@@ -153,6 +153,26 @@ def test_layers_of_bodies_are_listed_and_rewritten(
             assert compiled.distance(expected, got) <= 1e-4
 
 
+@pytest.mark.parametrize("structure", ["lowrank", "mpo(sites: 2)"])
+def test_layers_of_a_scan_are_rewritten(
+    structure: str, toys: ModuleType, compiled: ModuleType, qtnc: Callable[..., Any], tmp_path: Path
+) -> None:
+    """One with its weight in the body, one with a weight of the graph around it."""
+    model, spec, out = toys.write(toys.scanning(), tmp_path / "model.onnx"), tmp_path / "spec.qtn", tmp_path / "out"
+    spec.write_text(f"qtn 1\noptimize memory\nselect s = *\nrewrite s -> {structure}\nemit onnx\n")
+    assert qtnc("compile", model, spec, "-o", out).code == 0
+    plan = {entry["layer"]: entry["structure"] for entry in json.loads((out / "plan.json").read_text())["layers"]}
+    assert plan == dict.fromkeys(("state", "input"), structure.partition("(")[0])
+    (scan,) = onnx.load(out / "onnx" / "model.onnx").graph.node
+    assert "Gemm" not in [made.op_type for made in scan.attribute[0].g.node]
+    rng = np.random.default_rng(0)
+    for batch, length in ((3, 5), (1, 1)):
+        shapes = {"start": (batch, 16), "x": (length, batch, 16)}
+        feeds = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+        for expected, got in zip(run(model, **feeds), run(out / "onnx" / "model.onnx", **feeds), strict=True):
+            assert compiled.distance(expected, got) <= 1e-4
+
+
 def test_layers_of_functions_are_found(
     toys: ModuleType, compiled: ModuleType, load_emitted: Load, tmp_path: Path
 ) -> None:
