@@ -12,6 +12,17 @@ from qtnc.ir.layers import Layer
 from qtnc.ir.names import FreeNames
 
 
+def factors_of(layer: Layer) -> dict[str, float]:
+    """Numbers by which a Gemm multiplies, that its rewriting stores: ``alpha`` and ``beta`` where they are not 1."""
+    node = layer.node
+    if node.op_type != "Gemm":
+        return {}
+    found = {"alpha": node.attributes.get_float("alpha", 1.0)}
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        found["beta"] = node.attributes.get_float("beta", 1.0)
+    return {name: factor for name, factor in found.items() if factor != 1.0}
+
+
 class Surroundings:
     """Nodes before and after the product of one layer.
 
@@ -59,13 +70,12 @@ class Surroundings:
         return self._grown(y, [place for place, axis in enumerate(self._form.y) if axis is None])
 
     def _scale_and_add(self, product: ir.Value, bias: ir.Value | None) -> None:
-        attributes = self._layer.node.attributes
-        alpha, beta = attributes.get_float("alpha", 1.0), attributes.get_float("beta", 1.0)
-        if alpha != 1.0:
-            product = self._node("Mul", product, self._scalar("alpha", alpha))
+        factors = factors_of(self._layer)
+        if "alpha" in factors:
+            product = self._node("Mul", product, self._scalar("alpha", factors["alpha"]))
+        if "beta" in factors and bias is not None:
+            bias = self._node("Mul", bias, self._scalar("beta", factors["beta"]))
         if bias is not None:
-            if beta != 1.0:
-                bias = self._node("Mul", bias, self._scalar("beta", beta))
             self._node("Add", product, bias)
 
     def _transposed(self, value: ir.Value, perm: Sequence[int]) -> ir.Value:
