@@ -114,7 +114,7 @@ class Layer:
     def matrix(self) -> NDArray[np.float64]:
         """The one matrix of a weight that is no stack, (M, N), in float64."""
         (matrix,) = self.matrices()
-        return np.ascontiguousarray(matrix.astype(np.float64))
+        return np.ascontiguousarray(matrix, np.float64)
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
@@ -148,7 +148,7 @@ def find_layers(model: ir.Model) -> tuple[Layer, ...]:
     for node in _nodes(model):
         if is_qtn(node):
             rewritten.append(node.overload)
-        for position in WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" else ():
+        for position in WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" and len(node.inputs) > 1 else ():
             weight, x = node.inputs[position], node.inputs[1 - position]
             if weight is not None and x is not None and x not in constants and _is_weight(weight, constants):
                 found.append((node, position))

@@ -51,7 +51,9 @@ def problem_of(layer: Layer, covariance: NDArray[np.float64] | None) -> Problem 
     weights = layer.matrices()
     if not np.isfinite(weights).all():
         raise PassError(f"the weight of layer `{layer.name}` holds NaN or infinity and cannot be decomposed")
-    return Stack(weights, covariance) if layer.stack else Problem(layer.matrix(), covariance)
+    if layer.stack:
+        return Stack(weights, covariance)
+    return Problem(np.ascontiguousarray(weights[0], np.float64), covariance)
 
 
 def fitted(problem: Problem, structure: Structure, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
