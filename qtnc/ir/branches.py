@@ -30,10 +30,23 @@ def take_branch(model: ir.Model, node: ir.Node, *, condition: bool) -> tuple[ir.
     return (*nodes, *copies)
 
 
+def tell_apart(model: ir.Model) -> None:
+    """Give values of bodies other names where another graph has a value of that name."""
+    names, often = FreeNames(model), _often(model)
+    for graph in model.graphs():
+        for value in _own(graph) if graph is not model.graph else ():
+            if value.name in often:
+                value.name = names.take(str(value.name))
+
+
+def _own(graph: ir.Graph) -> tuple[ir.Value, ...]:
+    weights = tuple(graph.initializers.values())
+    return (*graph.inputs, *weights, *(value for node in graph for value in node.outputs))
+
+
 def _often(model: ir.Model) -> frozenset[str]:
     """Names that values of two graphs have, which ONNX allows where neither is inside of the other."""
     found: Counter[str] = Counter()
     for graph in model.graphs():
-        values = (*graph.inputs, *graph.initializers.values(), *(value for node in graph for value in node.outputs))
-        found.update({str(value.name) for value in values})
+        found.update({str(value.name) for value in _own(graph)})
     return frozenset(name for name, count in found.items() if count > 1)
