@@ -34,8 +34,8 @@ class Canonicalize:
 def _is_needless(node: ir.Node) -> bool:
     """Whether an Identity does nothing; one does that gives a graph an output of its own name.
 
-    A graph has no output twice, and none that it does not compute, lest a body hands out what is its neighbour's:
-    onnx-ir's pass leaves such ones over, of which onnxruntime makes garbage.
+    A graph hands out no value twice, and none that it does not compute: onnx-ir's own pass makes such graphs, and
+    onnxruntime garbage of a body that hands out one value as two.
     """
     if node.op_type != "Identity" or node.domain != "" or node.inputs[0] is None:
         return False

@@ -1,6 +1,7 @@
 """Times are measured, once for each product, in alternation and as medians."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite, prod
 from typing import Any
 
@@ -157,3 +158,36 @@ def test_it_goes_on_while_there_is_time(clock: Clock, monkeypatch: pytest.Monkey
     clock.seconds = {"d": iter([4.0] * 99), "o": iter([6.0] * 99)}
     assert LatencyMeter(18).measure(chain(SMALL), 2) == Latency(2, 4000.0, 6000.0)
     assert clock.order == "do" * 10
+
+
+@pytest.mark.parametrize("stack", [(4,), (2, 3)])
+def test_a_stack_is_timed_beside_the_dense_stack(stack: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both models get rows for each matrix, and compute what numpy's product of matrices does."""
+    seen: list[tuple[ir.Model, Floats, Floats]] = []
+    whole = latency.session_of
+
+    def session_of(model: ir.Model) -> Any:
+        session = whole(model)
+
+        class Watched:
+            def run(self, names: None, feeds: dict[str, Floats]) -> list[Floats]:
+                (y,) = session.run(names, feeds)
+                seen.append((model, feeds["x"], y))
+                return [y]
+
+        return Watched()
+
+    monkeypatch.setattr(latency, "session_of", session_of)
+    network = replace(SMALL, stack=stack)
+    rows = 3 * prod(stack)
+    assert LatencyMeter(18).measure(((network, x_first(network)),), rows).rows == rows
+    for model, x, y in seen:
+        weights = [v.const_value.numpy() for v in model.graph.initializers.values() if v.const_value is not None]
+        floats = [weight for weight in weights if weight.dtype == np.float32]
+        assert (x.shape, y.shape) == ((*stack, 3, 16), (*stack, 3, 24))
+        assert all(weight.shape[: len(stack)] == stack for weight in floats)
+        expected = x
+        for weight in floats:
+            expected = expected @ weight
+        np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-3)  # float32, sums of 16 and 3 products
+    assert {len(model.graph.initializers) for model, _, _ in seen} == {1, 2}
