@@ -246,6 +246,9 @@ class Emission:
         if len(readers) != 1 or self._leaves(value, path) is not None:
             return False
         (reader, _index) = next(iter(readers))
+        producer = value.producer()
+        if producer is not None and reader.graph is not producer.graph:
+            return False  # a loop would compute it again and again
         return block_of(self.path_of(reader) or path) == block_of(path)
 
     def _leaves(self, value: ir.Value, path: str) -> str | None:
