@@ -11,7 +11,7 @@ FLOORS = [
     {"qtnc.source"},
     {"qtnc.errors"},
     {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
-    {"qtnc.ir"},
+    {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},
     {"qtnc.rewrite"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},
