@@ -15,6 +15,7 @@ from qtnc.calibrate.data import DataSet, load_npz
 from qtnc.errors import printable
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
+from qtnc.look.facts import LayerFacts, layer_facts
 from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
@@ -29,8 +30,9 @@ from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
+from qtnc.source import Source
 from qtnc.spec.program import Spec
-from qtnc.spec.read import read_spec
+from qtnc.spec.read import read_source, read_spec
 from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
@@ -55,10 +57,14 @@ class Compiled:
 
 
 def read(
-    model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()
+    model_path: Path, spec_text: Path | Source, stage: str | None = None, settings: Sequence[str] = ()
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
-    spec = override(read_spec(spec_path, STRUCTURES, BACKENDS).at(stage), settings)
+    if isinstance(spec_text, Source):
+        whole = read_source(spec_text, STRUCTURES, BACKENDS, Path())
+    else:
+        whole = read_spec(spec_text, STRUCTURES, BACKENDS)
+    spec = override(whole.at(stage), settings)
     model = read_model(model_path)
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
@@ -69,21 +75,26 @@ def prepare(model: ir.Model) -> ir.Model:
     return Pipeline(read_road().prepare({})).run(model).model
 
 
+def inspect(model_path: Path, *, spectra: bool = False) -> tuple[LayerFacts, ...]:
+    """The layers of a model under their canonical names; ``spectra`` adds what tells which of them will compress."""
+    return layer_facts(prepare(read_model(model_path)), spectra=spectra)
+
+
 def plan(
     model_path: Path,
-    spec_path: Path,
+    spec_text: Path | Source,
     stage: str | None = None,
     settings: Sequence[str] = (),
     work: Work = Work(),
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
-    model, spec, data = read(model_path, spec_path, stage, settings)
+    model, spec, data = read(model_path, spec_text, stage, settings)
     return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
 
 
 def compile_model(
     model_path: Path,
-    spec_path: Path,
+    spec_text: Path | Source,
     out: Path,
     *,
     stage: str | None = None,
@@ -112,12 +123,11 @@ def compile_model(
     look.check(road)
     check_free(out, force=force)
     with watch.stage("read"):
-        model, spec, data = read(model_path, spec_path, stage, settings)
+        model, spec, data = read(model_path, spec_text, stage, settings)
         obeyed = read_plan(recorded) if recorded else None
         sources = (
             model_path,
-            spec_path,
-            *([recorded] if recorded else []),
+            *(path for path in (spec_text, recorded) if isinstance(path, Path)),
             *external_files(model_path),
             *(d.path for d in spec.data.values()),
         )
