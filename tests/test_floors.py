@@ -11,7 +11,7 @@ FLOORS = [
     {"qtnc.source"},
     {"qtnc.errors"},
     {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
-    {"qtnc.ir"},
+    {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},
     {"qtnc.rewrite"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"qtnc.report"},
     {"qtnc.run"},
     {"qtnc.compiler"},
-    {"qtnc.cli"},
+    {"qtnc.cli", "qtnc.api"},
     {"qtnc.__main__"},
 ]
 
@@ -65,8 +65,7 @@ def imports(path: Path) -> list[str]:
 @pytest.mark.parametrize(("path", "module"), FILES, ids=[module for _, module in FILES])
 def test_imports_go_down(path: Path, module: str) -> None:
     if module == "qtnc.__init__":
-        assert imports(path) == []
-        return
+        return  # what it offers it loads when asked; tests/test_packaging.py holds that
     for imported in imports(path):
         if imported == "qtnc" or part(imported) == part(module):
             continue

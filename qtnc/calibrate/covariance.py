@@ -1,7 +1,9 @@
 """Covariances of what enters each layer, streamed through onnxruntime."""
 
+import mmap
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from math import prod
+from tempfile import TemporaryFile
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +16,9 @@ from qtnc.ir.form import Axes
 from qtnc.ir.layers import Layer
 
 Place = tuple[str, Axes, int, tuple[int, ...]]
+
+MAPPED = 1 << 23
+"""Bytes from which a covariance is mapped from a file: the system may write it out."""
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -40,15 +45,15 @@ def covariances(
     """
     found = list(layers)
     wanted = {_place(layer): layer for layer in found}
-    sums = {place: np.zeros((layer.matrix_shape[0],) * 2) for place, layer in wanted.items()}
-    rows = dict.fromkeys(sums, 0)
-    names = list(dict.fromkeys(name for name, *_ in sums))
+    sums: dict[Place, NDArray[np.float64]] = {}
+    rows = dict.fromkeys(wanted, 0)
+    names = list(dict.fromkeys(name for name, *_ in wanted))
     for values in activations(model, names, data, BATCH):
         by_name = dict(zip(names, values, strict=True))
         for place, layer in wanted.items():
             x = _by_matrix(layer.read(np.asarray(by_name[place[0]], np.float64)), layer.stack)
             with np.errstate(over="ignore", invalid="ignore"):  # said below, by the layer's name
-                sums[place] = sums[place] + x.swapaxes(-1, -2) @ x
+                _add(sums, place, x.swapaxes(-1, -2) @ x)
             rows[place] += x.shape[-2]
     for place, total in sums.items():
         if not np.isfinite(total).all():
@@ -57,11 +62,31 @@ def covariances(
     for layer in found:
         pools.setdefault(pool(layer), []).append(_place(layer))
     means: dict[tuple[Place, ...], NDArray[np.float64]] = {}
-    for places in map(tuple, pools.values()):
+    for places in sorted(map(tuple, pools.values()), key=len, reverse=True):  # those alone are divided in place
         if places not in means:
-            total = sum((sums[place] for place in places[1:]), sums[places[0]].copy())
-            means[places] = total / max(1, sum(rows[place] for place in places))
+            total = sums[places[0]] if len(places) == 1 else sum((sums[p] for p in places[1:]), sums[places[0]].copy())
+            means[places] = np.divide(total, max(1, sum(rows[place] for place in places)), out=total)
     return {layer.name: means[tuple(pools[pool(layer)])] for layer in found}
+
+
+def _add(sums: dict[Place, NDArray[np.float64]], place: Place, found: NDArray[np.float64]) -> None:
+    if place not in sums:
+        sums[place] = _zeros(found.shape)
+    if sums[place].ndim < found.ndim:  # rows that all matrices had in common so far
+        sums[place] = sums[place] + found
+    else:
+        sums[place] += found
+
+
+def _zeros(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Zeros; large ones in a file without a name, for a model has more of them than fit in memory."""
+    needed = 8 * prod(shape)
+    if needed < MAPPED:
+        return np.zeros(shape)
+    with TemporaryFile() as file:
+        file.truncate(needed)
+        mapped = mmap.mmap(file.fileno(), needed)
+    return np.frombuffer(mapped).reshape(shape)
 
 
 def _place(layer: Layer) -> Place:

@@ -14,17 +14,18 @@ GROUP = 32
 def baselines_of(problem: Problem | Stack, parameters: int) -> Baselines:
     """Errors of the baselines at ``parameters`` stored numbers a matrix, in the problem's metric."""
     rank = max(1, min(min(problem.shape), parameters // sum(problem.shape)))
-
-    def plain(one: Problem) -> Matrix:
-        a, b = nearest(one.weight, rank) if problem.weighted else one.low_rank(rank)
-        return np.asarray(a @ b)
-
+    best = problem.error_of(lambda one: one.of_rank(rank))
     return Baselines(
-        svd=problem.error_of(plain),
-        whitened_svd=problem.spectrum.error(rank) if problem.weighted else None,
+        svd=problem.error_of(lambda one: product(nearest(one.weight, rank))) if problem.weighted else best,
+        whitened_svd=best if problem.weighted else None,
         int8=problem.error_of(lambda one: rounded(one.weight, bits=8, group=problem.shape[0])),
         int4=problem.error_of(lambda one: rounded(one.weight, bits=4, group=GROUP)),
     )
+
+
+def product(factors: tuple[Matrix, Matrix]) -> Matrix:
+    """The matrix that two factors make."""
+    return np.asarray(factors[0] @ factors[1])
 
 
 def rounded(weight: Matrix, bits: int, group: int) -> Matrix:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qtnc.errors import printable
-from qtnc.ir.layers import Layer
+from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
 from qtnc.look.watch import Lap
 from qtnc.report.text import table
@@ -21,14 +21,14 @@ def timing_table(laps: Sequence[Lap]) -> str:
     return table(["stage", "seconds", "share"], [*rows, ["total", f"{total:.3f}", "100.0%"]])
 
 
-def spectra_table(layers: Sequence[Layer], spectra: Sequence[Spectrum]) -> str:
+def spectra_table(layers: Sequence[LayerFacts]) -> str:
     """Every layer with the numbers that tell what will compress."""
     header = ["layer", "op", "weight", "elements", "stable rank", *(f"rank for {e:.0%}" for e in ERRORS)]
-    rows = [_spectrum_row(layer, spectrum) for layer, spectrum in zip(layers, spectra, strict=True)]
+    rows = [_spectrum_row(layer, layer.spectrum or Spectrum()) for layer in layers]
     return table([*header, "breaks even", "entropy"], rows) + f"\n{SPECTRA_LEGEND}"
 
 
-def _spectrum_row(layer: Layer, found: Spectrum) -> list[str]:
+def _spectrum_row(layer: LayerFacts, found: Spectrum) -> list[str]:
     start = [printable(layer.name), layer.op, "x".join(map(str, layer.shape)), f"{layer.elements:,}"]
     if found.stable_rank is None or found.ranks is None or found.entropy is None:
         return [*start, *(["-"] * (3 + len(ERRORS)))]

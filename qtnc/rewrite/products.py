@@ -1,7 +1,6 @@
 """Replace a weight product by the product with a tensor network."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -17,11 +16,12 @@ from qtnc.pipeline import PassResult
 from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
+from qtnc.rewrite.fitting import Fitting
 from qtnc.rewrite.surroundings import Surroundings
 from qtnc.structures.structure import Part, Problem, Stack, Structure, parameters_of, stacked
-from qtnc.tensor.metric import Matrix
 from qtnc.tensor.order import x_first
-from qtnc.tensor.threads import one_thread
+from qtnc.work.unit import Outcome, Task
+from qtnc.work.work import Work
 
 
 def declined(layer: Layer, structure: Structure) -> str | None:
@@ -56,38 +56,55 @@ def problem_of(layer: Layer, covariance: NDArray[np.float64] | None) -> Problem 
     return Problem(np.ascontiguousarray(weights[0], np.float64), covariance)
 
 
-def fitted(problem: Problem, structure: Structure, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    """Arrays of a settled structure for one matrix, as they are stored."""
-    return tuple(array.astype(dtype) for array in structure.fit(problem))
-
-
-def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
-    """Rewrite the layers whose decision is for ``structure``."""
+def replace_products(
+    model: ir.Model, decisions: Iterable[Decision], structure: type[Structure], stage: str, work: Work
+) -> PassResult:
+    """Rewrite the layers whose decision is for ``structure``; those who watch are told the ``stage``."""
     chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
-    replacing = _Replacing(model)
-    with one_thread():
-        notes = tuple(replacing.replace(x, chosen[x.name]) for x in find_layers(model) if x.name in chosen)
-    if len(notes) != len(chosen):
-        raise InternalError(f"layers {sorted(set(chosen) - {n.layer for n in notes})} are not in the model")
+    layers = [layer for layer in find_layers(model) if layer.name in chosen]
+    if len(layers) != len(chosen):
+        raise InternalError(f"layers {sorted(set(chosen) - {x.name for x in layers})} are not in the model")
+    fitted = _fit(layers, chosen, stage, work)
+    replacing = _Replacing(model, fitted)
+    notes = tuple(replacing.replace(layer, chosen[layer.name]) for layer in layers)
     drop_unused_initializers(model)
     return PassResult(model, bool(notes), notes)
 
 
-class _Replacing:
-    """One run over a model: names that are free, and what was stored for layers whose weight others have too."""
+def _fit(layers: list[Layer], chosen: Mapping[str, Decision], stage: str, work: Work) -> dict[str, Outcome]:
+    """Cores of every layer that has its own; all are fitted before the graph changes."""
+    for layer in layers:
+        if reason := declined(layer, chosen[layer.name].structure):
+            raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
+    own = [layer for layer in layers if not chosen[layer.name].shares]
 
-    def __init__(self, model: ir.Model) -> None:
+    def unit(layer: Layer, decision: Decision) -> Callable[[], Fitting]:
+        dtype = layer.dtype.numpy().name
+        return lambda: Fitting(problem_of(layer, decision.covariance), decision.structure, dtype)
+
+    tasks = [Task(layer.name, effort(layer), unit(layer, chosen[layer.name])) for layer in own]
+    return dict(zip((layer.name for layer in own), work.run(stage, tasks), strict=True))
+
+
+def effort(layer: Layer) -> float:
+    """Multiply-adds of an SVD of a layer's weight, about: what it takes to settle or to fit anything grows like it."""
+    return float(layer.elements) * min(layer.matrix_shape)
+
+
+class _Replacing:
+    """One run over a model: cores to be stored, names that are free, and what is stored for layers by now."""
+
+    def __init__(self, model: ir.Model, fitted: Mapping[str, Outcome]) -> None:
         self.model = model
+        self.fitted = fitted
         self.names = FreeNames(model)
         self._stored: dict[str, tuple[list[ir.Value], float]] = {}
 
     def replace(self, layer: Layer, decision: Decision) -> Rewritten:
         """Put networks and what belongs around them in the place of a layer."""
-        if reason := declined(layer, decision.structure):
-            raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
-        structure, weight, before = decision.structure, layer.weight, layer.elements
-        parts = stacked(structure.parts(layer.matrix_shape), layer.stack)
-        stored, error = self._stored[decision.shares] if decision.shares else self._fit(layer, decision, parts)
+        structure, weight = decision.structure, layer.weight
+        parts, before = stacked(structure.parts(layer.matrix_shape), layer.stack), layer.elements
+        stored, error = self._stored[decision.shares] if decision.shares else self._store(layer, parts)
         self._stored[layer.name] = stored, error
         around = Surroundings(self.model, layer, self.names)
         nodes = [*around.before]
@@ -101,22 +118,16 @@ class _Replacing:
         _drop_unread(weight)
         return Rewritten(layer.name, structure.name, parameters_of(parts), before, error, decision.shares)
 
-    def _fit(self, layer: Layer, decision: Decision, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
-        """Cores as they are stored, and their error."""
-        problem, structure = problem_of(layer, decision.covariance), decision.structure
-        fits = [fitted(one, structure, layer.dtype.numpy()) for one in problem.slices]
+    def _store(self, layer: Layer, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
+        """Put the cores of a layer into the model, and return their error with them."""
+        outcome = self.fitted[layer.name]
         labels = [label for part in parts for label in _labels(_title(layer, part), part.product)]
         shapes = [shape for part in parts for shape in part.product.core_shapes]
         values = [
-            add_initializer(self.model, self.names.take(label), np.stack(arrays).reshape(shape))
-            for label, shape, arrays in zip(labels, shapes, zip(*fits, strict=True), strict=True)
+            add_initializer(self.model, self.names.take(label), array.reshape(shape))
+            for label, shape, array in zip(labels, shapes, outcome.arrays, strict=True)
         ]
-        left = iter(fits)
-
-        def dense(one: Problem) -> Matrix:
-            return structure.dense(tuple(array.astype(np.float64) for array in next(left)), one.shape)
-
-        return values, problem.error_of(dense)
+        return values, outcome.facts["error"]
 
 
 def _chain(
@@ -159,8 +170,6 @@ def _drop_unread(weight: ir.Value) -> None:
     while wanted:
         value = wanted.pop()
         node = value.producer()
-        if node is None or node.graph is None:
-            continue
-        if not any(output.uses() or output.is_graph_output() for output in node.outputs):
+        if node is not None and node.graph is not None and not value.uses() and not value.is_graph_output():
             wanted += [read for read in node.inputs if read is not None]
             node.graph.remove(node, safe=True)

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Part, Problem, Proposal, Stack, element_budget
+from qtnc.structures.structure import (
+    Arrays,
+    MisfitError,
+    Part,
+    Problem,
+    Proposal,
+    Stack,
+    element_budget,
+    whole_numbers,
+)
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.sites import matrix_sites
@@ -49,7 +58,7 @@ class LowRank:
         else:
             rank = min(full, self.rank or full)
             reason = "rank as asked" if rank == self.rank else "full rank"
-        return Proposal(LowRank(rank=rank), problem.spectrum.error(rank), reason)
+        return Proposal(LowRank(rank=rank), problem.error_of(lambda one: one.of_rank(rank)), reason)
 
     def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
         """Return the one network."""
@@ -76,6 +85,18 @@ class LowRank:
     def settled(self) -> Mapping[str, Any]:
         """Return the rank."""
         return {"rank": self._rank}
+
+    def kept(self) -> Arrays:
+        """Return nothing: the rank says all."""
+        return ()
+
+    def settle(self, settled: Mapping[str, Any], shape: tuple[int, int], kept: Arrays | Problem) -> "LowRank":
+        """Take the rank."""
+        (rank,) = whole_numbers([settled.get("rank")])
+        M, N = shape
+        if rank > min(M, N):
+            raise MisfitError(f"rank {rank:,} is more than the {min(M, N):,} that a weight of {M}x{N} can have")
+        return LowRank(rank=rank)
 
     @property
     def _rank(self) -> int:
