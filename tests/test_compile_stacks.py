@@ -381,3 +381,19 @@ def test_zero_and_thin_experts(compiled: ModuleType, load_emitted: Load, tmp_pat
         done = compiled.build(case.save(tmp_path / f"{k}.onnx"), tmp_path / str(k), *compiled.every(structure))
         assert done.plan.layers[0].predicted_error <= SLACK
         compiled.check_same([case.y], done.out, {"x": x}, load_emitted)
+
+
+def test_a_plan_for_a_stack_is_replayed_to_the_byte(
+    qtnc: Callable[..., Any], compiled: ModuleType, tmp_path: Path
+) -> None:
+    """By one process and by two, from the cache and without."""
+    model, _, _ = experts(tmp_path)
+    spec, plan = tmp_path / "spec.qtn", tmp_path / "plan.json"
+    rules = 'data calib = npz("calib.npz")\nselect s = *\noptimize memory\nrewrite s -> mpo(bytes: 60%) on calib'
+    spec.write_text(f"qtn 1\n{rules}\nemit torch\nemit onnx\n")
+    plan.write_text(qtnc("plan", model, spec, "--json", "--no-cache").out)
+    made = []
+    for k, options in enumerate((["--no-cache"], ["--jobs", 2], ["--plan", plan, "--no-cache"])):
+        assert qtnc("compile", model, spec, "-o", tmp_path / str(k), *options).code == 0
+        made.append([core.tobytes() for form in compiled.cores(tmp_path / str(k), "experts") for core in form])
+    assert made[1:] == made[:1] * 2
