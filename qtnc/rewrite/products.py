@@ -170,6 +170,8 @@ def _drop_unread(weight: ir.Value) -> None:
     while wanted:
         value = wanted.pop()
         node = value.producer()
-        if node is not None and node.graph is not None and not value.uses() and not value.is_graph_output():
+        if node is None or node.graph is None:
+            continue
+        if not any(output.uses() or output.is_graph_output() for output in node.outputs):
             wanted += [read for read in node.inputs if read is not None]
             node.graph.remove(node, safe=True)
