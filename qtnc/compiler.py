@@ -18,6 +18,8 @@ from qtnc.importers.tensors import external_files
 from qtnc.look.facts import LayerFacts, layer_facts
 from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
+from qtnc.look.why import Why
+from qtnc.look.why import why as ask_why
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
@@ -90,6 +92,14 @@ def plan(
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_text, stage, settings)
     return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
+
+
+def why(
+    model_path: Path, spec_text: Path | Source, layer: str, stage: str | None = None, settings: Sequence[str] = ()
+) -> Why:
+    """What every statement of a spec is to one layer; see :func:`qtnc.look.why.why`."""
+    model, spec, _ = read(model_path, spec_text, stage, settings)
+    return ask_why(prepare(model), spec, layer)
 
 
 def compile_model(

@@ -1,13 +1,17 @@
 """Tables of the tools for looking inside."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from qtnc.errors import printable
+from qtnc.errors import printable, visible
 from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
 from qtnc.look.watch import Lap
+from qtnc.look.why import Why
 from qtnc.report.text import table
 from qtnc.road.listing import PassEntry, PassOption
+from qtnc.spec.facts import axes, dtype_word
+from qtnc.spec.wording import clip
 
 SPECTRA_LEGEND = """\
 stable rank: squared norm by squared largest singular value. rank for: smallest rank within that error, without data;
@@ -48,3 +52,24 @@ def passes_table(entries: Sequence[PassEntry]) -> str:
 
 def _option(option: PassOption) -> str:
     return f"{option.name}: {option.type}" + (f" = {option.default}" if option.default is not None else "")
+
+
+def why_text(why: Why) -> str:
+    """What the layer is, a block a statement, and what comes of them."""
+    layer = why.layer
+    facts = f"{layer.op}, {axes(layer.shape)}, {dtype_word(layer.dtype)}, {layer.elements:,} elements"
+    lines = [f"{printable(layer.name)}: {facts}", ""]
+    for answer in why.answers:
+        statement = visible(clip(answer.statement.text, 100))
+        lines.append(f"{visible(answer.statement.place())}: {statement}")
+        lines.append(f"    {'yes' if answer.holds else 'no'}{': ' if answer.reason else ''}{visible(answer.reason)}")
+    return "\n".join([*lines, "", visible(why.outcome)])
+
+
+def why_json(why: Why) -> dict[str, Any]:
+    """The same as data."""
+    answers = [
+        {"place": x.statement.place(), "statement": x.statement.text, "holds": x.holds, "reason": x.reason}
+        for x in why.answers
+    ]
+    return {"layer": why.layer.name, "answers": answers, "outcome": why.outcome}
