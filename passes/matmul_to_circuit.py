@@ -9,6 +9,7 @@ from qtnc.pipeline import PassResult
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import replace_products
 from qtnc.structures.circuit import Circuits
+from qtnc.work.work import Work
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class MatmulToCircuit:
     exact: ClassVar[bool] = False
 
     decisions: tuple[Decision, ...] = ()
+    work: Work = Work()
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite every layer decided to be circuits around something."""
-        return replace_products(model, self.decisions, Circuits)
+        return replace_products(model, self.decisions, Circuits, self.name, self.work)

@@ -9,6 +9,7 @@ from qtnc.pipeline import PassResult
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import replace_products
 from qtnc.structures.lowrank import LowRank
+from qtnc.work.work import Work
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class MatmulToLowrank:
     exact: ClassVar[bool] = False
 
     decisions: tuple[Decision, ...] = ()
+    work: Work = Work()
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite every layer decided to be low rank."""
-        return replace_products(model, self.decisions, LowRank)
+        return replace_products(model, self.decisions, LowRank, self.name, self.work)

@@ -21,8 +21,10 @@ from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifes
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
+from qtnc.planner.inputs import input_hashes
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
+from qtnc.planner.recorded import read_plan
 from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
 from qtnc.road.road import Road, read_road
@@ -33,6 +35,7 @@ from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
 from qtnc.verify.verdict import Verdict
+from qtnc.work.work import Work
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,16 @@ def prepare(model: ir.Model) -> ir.Model:
     return Pipeline(read_road().prepare({})).run(model).model
 
 
-def plan(model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()) -> Planned:
+def plan(
+    model_path: Path,
+    spec_path: Path,
+    stage: str | None = None,
+    settings: Sequence[str] = (),
+    work: Work = Work(),
+) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_path, stage, settings)
-    return make_plan(prepare(model), spec, data, model_path.name)
+    return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
 
 
 def compile_model(
@@ -82,8 +91,16 @@ def compile_model(
     settings: Sequence[str] = (),
     road: Road | None = None,
     look: Look | None = None,
+    work: Work = Work(),
+    recorded: Path | None = None,
 ) -> Compiled:
     """Compile a model by a stage of a spec, the last one where none is named, into the folder ``out``.
+
+    Parameters
+    ----------
+    settings : ``key=value`` in place of what the spec says; see :func:`qtnc.spec.settings.override`.
+    work : how many processes fit, where what they find is kept, who is told of progress.
+    recorded : a plan to obey, as ``qtnc plan --json`` prints it or a compile leaves it in ``plan.json``.
 
     Raises
     ------
@@ -91,22 +108,32 @@ def compile_model(
         If anything in the model, the spec or the data is wrong, or ``out`` cannot be written. A verdict that does not
         hold is no exception: the folder is written, and ``Compiled.holds`` is False.
     """
-    road, look, watch = road or read_road(), look or Look(), Watch()
+    road, look, watch = road or read_road(), look or Look(), Watch(work.say)
     look.check(road)
     check_free(out, force=force)
     with watch.stage("read"):
         model, spec, data = read(model_path, spec_path, stage, settings)
-        sources = (model_path, spec_path, *external_files(model_path), *(d.path for d in spec.data.values()))
+        obeyed = read_plan(recorded) if recorded else None
+        sources = (
+            model_path,
+            spec_path,
+            *([recorded] if recorded else []),
+            *external_files(model_path),
+            *(d.path for d in spec.data.values()),
+        )
         check_apart(out, sources)
         checks = checks_of(spec, out)
         inputs = feeds_of(checks, out, model, spec.binds)
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
         look.attach(watch, out, model_path, sources, inputs, force=force)
-    given: dict[str, Any] = {"binds": dict(spec.binds)}
+    given: dict[str, Any] = {"binds": dict(spec.binds), "work": work}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
-        planned = make_plan(prepared.model, spec, data, model_path.name)
+        inputs_of_plan = input_hashes(model_path, spec)
+        planned = make_plan(
+            prepared.model, spec, data, model_path.name, inputs=inputs_of_plan, work=work, obeyed=obeyed
+        )
         given["decisions"] = planned.decisions
 
     with staged(out, force=force) as folder:
@@ -128,10 +155,10 @@ def compile_model(
             verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
-            obeyed = _owned_up(planned, ran)
-            write_reports(folder, obeyed, ran, verdicts, emitted, model_path)
+            done = _owned_up(planned, ran)
+            write_reports(folder, done, ran, verdicts, emitted, model_path)
             write_manifest(folder, model_path, spec, checks, emitted, out)
-    return Compiled(out, obeyed, ran, verdicts, tuple(watch.laps))
+    return Compiled(out, done, ran, verdicts, tuple(watch.laps))
 
 
 def run_circuits(

@@ -88,6 +88,14 @@ class OutputError(QtncError):
     """The output folder cannot be written or read."""
 
 
+class PlanError(QtncError):
+    """A recorded plan cannot be read, or was made for something else."""
+
+
+class WorkError(QtncError):
+    """Units of work cannot be run side by side, or what comes of them cannot be kept."""
+
+
 class MissingExtraError(QtncError, ImportError):
     """An optional part is not installed; the message names the extra to install."""
 

@@ -12,7 +12,7 @@ FLOORS = [
     {"qtnc.errors"},
     {"qtnc.roofline"},
     {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
-    {"qtnc.ir"},
+    {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},
     {"qtnc.rewrite"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},

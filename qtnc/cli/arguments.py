@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+MOST_JOBS = 1024
+
 Commands = Any
 """What argparse keeps commands in; the class has no public name."""
 
@@ -16,6 +18,19 @@ def inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="settle a bound size, or optimize, otherwise"
     )
+
+
+def working(parser: argparse.ArgumentParser) -> None:
+    """How fits are run."""
+    group = parser.add_argument_group("work")
+    group.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes that fit layers (default 1)")
+    group.add_argument("--no-cache", action="store_true", help="fit anew, and keep nothing; see `qtnc cache`")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_JOBS}")
+    return int(text)
 
 
 def form(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,9 @@
 """``qtnc compile``: a model by a spec into a folder."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from qtnc.cli.arguments import Commands, inputs
+from qtnc.cli.arguments import Commands, inputs, working
 from qtnc.errors import visible
 
 
@@ -14,6 +13,8 @@ def add(commands: Commands) -> None:
     inputs(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the folder to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it is not empty")
+    parser.add_argument("--plan", type=Path, metavar="PLAN", help="obey this plan.json instead of planning anew")
+    working(parser)
     passes = parser.add_argument_group("passes")
     passes.add_argument("--pass-pipeline", metavar="PASSES", help="run these instead, as in `pass,pass{option=1}`")
     passes.add_argument(
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from qtnc.cli.progress import say, work_of
     from qtnc.compiler import compile_model
     from qtnc.errors import UsageError, VerifyError
     from qtnc.look.look import Look
@@ -48,29 +50,28 @@ def _run(options: argparse.Namespace) -> int:
     if options.ir_dir and not options.print_ir_after:
         raise UsageError("--ir-dir says where the IR goes, and nothing says after which pass: add --print-ir-after")
     road = read_road(options.pass_pipeline, options.disable_pass)
-    look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, _say)
-    compiled = compile_model(
-        options.model,
-        options.spec,
-        options.output,
-        stage=options.stage,
-        force=options.force,
-        settings=options.set,
-        road=road,
-        look=look,
-    )
+    look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, say)
+    with work_of(options) as work:
+        compiled = compile_model(
+            options.model,
+            options.spec,
+            options.output,
+            stage=options.stage,
+            force=options.force,
+            settings=options.set,
+            road=road,
+            look=look,
+            work=work,
+            recorded=options.plan,
+        )
     print(plan_table(compiled.plan))
     for verdict in compiled.verdicts:
-        _say("\n".join(verdict.lines()))
+        say("\n".join(verdict.lines()))
     if options.timing:
-        _say(timing_table(compiled.laps))
+        say(timing_table(compiled.laps))
     if options.print_ir_after:
-        _say(f"wrote {visible(str(look.folder(options.output)))}")
-    _say(f"wrote {visible(str(options.output))}")
+        say(f"wrote {visible(str(look.folder(options.output)))}")
+    say(f"wrote {visible(str(options.output))}")
     if not compiled.holds:
-        _say("error: verification failed; the folder is there to be looked at")
+        say("error: verification failed; the folder is there to be looked at")
     return 0 if compiled.holds else VerifyError.exit_code
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from qtnc.cli.arguments import Commands, form, inputs
+from qtnc.cli.arguments import Commands, form, inputs, working
 
 
 def add(commands: Commands) -> None:
@@ -11,14 +11,17 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("plan", help="say what a compile would do to each layer, and why; write nothing")
     inputs(parser)
     form(parser)
+    working(parser)
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="same as --format json")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    from qtnc.cli.progress import work_of
     from qtnc.compiler import plan
     from qtnc.report.text import plan_table
 
-    planned = plan(options.model, options.spec, options.stage, options.set)
+    with work_of(options) as work:
+        planned = plan(options.model, options.spec, options.stage, options.set, work)
     print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
     return 0

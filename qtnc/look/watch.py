@@ -8,6 +8,7 @@ from time import perf_counter
 import onnx_ir as ir
 
 from qtnc.pipeline import Hook, Ran
+from qtnc.work.work import Listener, Progress
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,22 @@ class Lap:
 
 @dataclass(eq=False)
 class Watch:
-    """Laps in the order in which stages end. ``looks`` are hooks by the stage that their time counts for."""
+    """Laps in the order in which stages end.
 
+    Attributes
+    ----------
+    listener : is told when a stage begins.
+    looks : hooks by the stage that their time counts for.
+    """
+
+    listener: Listener
     looks: dict[str, Hook] = field(default_factory=dict)
     laps: list[Lap] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage."""
+        self.listener(Progress(name))
         start = perf_counter()
         yield
         self.laps.append(Lap(name, perf_counter() - start))

@@ -129,6 +129,7 @@ class Plan:
     ----------
     unclaimed : layers that no rewrite names; those in ``ignored`` are not counted.
     settings : what the command line settled instead of the spec; ``optimize`` and ``binds`` are those in effect.
+    inputs : hashes of the files that the model and the data come from, by their names.
     model_parameters, model_bytes : weights of the whole model before; ``parameters`` and ``bytes`` after. A weight that
         something else still reads stays beside what a layer becomes.
     """
@@ -148,6 +149,7 @@ class Plan:
     estimate: Estimate
     ignored: tuple[Ignored, ...] = ()
     settings: Mapping[str, int | str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def share(self) -> float:

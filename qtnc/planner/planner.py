@@ -1,10 +1,11 @@
 """Decide, for every layer that a rewrite claims, what it becomes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
@@ -19,13 +20,17 @@ from qtnc.ir.rows import rows_of, unbound
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
-from qtnc.planner.search import Metrics, Search, pool_of
+from qtnc.planner.recorded import Recorded
 from qtnc.planner.totals import sharing_notes, totals, totals_after, weights_of
+from qtnc.planner.weighing import Found, pool_of, weigh
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import declined
 from qtnc.spec.program import Ignore, Rewrite, Spec
 from qtnc.spec.select import Selected, claims, ignored, select_layers
 from qtnc.structures.cost import choose_order, flops_of
+from qtnc.work.work import Work
+
+NO_HASHES: Final[Mapping[str, str]] = MappingProxyType({})
 
 SLOWER = 1.1
 """Ratio of measured times from which a rewrite counts as slower than dense; below it is noise."""
@@ -40,8 +45,22 @@ class Planned:
     selected: Selected
 
 
-def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_name: str) -> Planned:
-    """Plan a compile of a canonical model.
+def make_plan(
+    model: ir.Model,
+    spec: Spec,
+    data: Mapping[str, DataSet],
+    model_name: str,
+    *,
+    inputs: Mapping[str, str] = NO_HASHES,
+    work: Work = Work(),
+    obeyed: Recorded | None = None,
+) -> Planned:
+    """Plan a compile of a canonical model, or replay a plan that was recorded.
+
+    Parameters
+    ----------
+    inputs : hashes of the files that the model and the data come from, by their names.
+    obeyed : the plan to obey: nothing is searched for, measured or chosen again.
 
     Raises
     ------
@@ -49,21 +68,24 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         If a selector matches nothing, or a rewrite's options do not fit a layer.
     DataError
         If the calibration data does not run.
+    PlanError
+        If the recorded plan was made for something else.
     """
+    if obeyed is not None:
+        obeyed.check(spec, inputs)
     layers = find_layers(model)
     selected = select_layers(spec, layers, LayerPaths(model, layers))
     claimed = claims(spec, selected)
     check_devices(spec, layers, claimed)
-    search = Search(spec, _statistics(model, layers, claimed, data))
-    meter = LatencyMeter(model.graph.opset_imports[""])
+    rules = [(layer, claimed[layer.name][0]) for layer in layers if layer.name in claimed]
+    open_to_it = [(layer, rule) for layer, rule in rules if not _declined(layer, rule)]
+    metrics = _statistics(model, open_to_it, data)
     start = perf_counter()
-    entries: list[LayerPlan] = []
-    decisions: list[Decision] = []
-    for layer in layers:
-        if rules := claimed.get(layer.name):
-            entry, decision = _plan_layer(layer, rules, search, meter)
-            entries.append(entry)
-            decisions += [decision] if decision else []
+    found = obeyed.found(open_to_it, metrics, work) if obeyed else weigh(spec, open_to_it, metrics, work)
+    deciding = _Deciding(spec, found, LatencyMeter(model.graph.opset_imports[""]), obeyed)
+    decided = [deciding.decide(layer, claimed[layer.name]) for layer, _ in rules]
+    entries = [entry for entry, _ in decided]
+    decisions = [decision for _, decision in decided if decision]
     seconds = perf_counter() - start
     alone = ignored(spec, selected)
     loose = unbound(model, spec.binds)
@@ -87,80 +109,97 @@ def make_plan(model: ir.Model, spec: Spec, data: Mapping[str, DataSet], model_na
         estimate=_estimate(seconds, layers, before[1]),
         ignored=tuple(Ignored(x.name, _place(alone[x.name])) for x in layers if x.name in alone),
         settings=dict(spec.settings),
+        inputs=dict(inputs),
     )
+    if obeyed is not None:
+        plan = obeyed.agreed(plan)
     return Planned(plan, tuple(decisions), selected)
 
 
 def _statistics(
-    model: ir.Model,
-    layers: tuple[Layer, ...],
-    claimed: Mapping[str, tuple[Rewrite, ...]],
-    data: Mapping[str, DataSet],
-) -> Metrics:
+    model: ir.Model, claimed: Sequence[tuple[Layer, Rewrite]], data: Mapping[str, DataSet]
+) -> Mapping[tuple[str, str], NDArray[np.float64]]:
     """Covariances by (data, layer), for the layers whose winning rewrite names data."""
     found: dict[tuple[str, str], NDArray[np.float64]] = {}
-    rules = {name: first for name, (first, *_) in claimed.items()}
+    rules = {layer.name: rule for layer, rule in claimed}
     for name, samples in data.items():
-        wanted = [x for x in layers if x.name in rules and rules[x.name].data == name]
-        wanted = [x for x in wanted if not _declined(x, rules[x.name])]
+        wanted = [layer for layer, rule in claimed if rule.data == name]
         if wanted:
             means = covariances(model, wanted, samples, lambda x: pool_of(x, rules[x.name]))
             found |= {(name, layer): mean for layer, mean in means.items()}
     return found
 
 
-def _plan_layer(
-    layer: Layer,
-    rules: tuple[Rewrite, ...],
-    search: Search,
-    meter: LatencyMeter,
-) -> tuple[LayerPlan, Decision | None]:
-    rule, *overruled = rules
-    rows = rows_of(layer.x, search.spec.binds, layer.features)
+@dataclass
+class _Deciding:
+    """Layer by layer, what is made of what was found, and the first layer that was rewritten for each weight."""
+
+    spec: Spec
+    found: Mapping[Hashable, Found]
+    meter: LatencyMeter
+    obeyed: Recorded | None
+    first: dict[Hashable, str] = field(default_factory=dict)
+
+    def decide(self, layer: Layer, rules: tuple[Rewrite, ...]) -> tuple[LayerPlan, Decision | None]:
+        """The entry of one layer in the plan, and what its pass is told where it is rewritten."""
+        rule, pool = rules[0], pool_of(layer, rules[0])
+        stays = _dense(layer, rules, rows_of(layer.x, self.spec.binds, layer.features))
+        if reason := _declined(layer, rule):
+            return replace(stays, reason=f"declined: {reason}"), None
+        recorded = self.obeyed.layers[layer.name] if self.obeyed else None
+        if recorded and recorded.structure == "dense":
+            return replace(stays, reason=recorded.reason), None
+        found = self.found[pool]
+        entry = self._rewritten(stays, layer, found, recorded)
+        entry = replace(entry, shares=self.first.get(pool))
+        refusal = None if recorded else _refusal(rule, self.spec.optimize, entry)
+        if refusal:
+            return replace(stays, reason=refusal), None
+        self.first.setdefault(pool, layer.name)
+        return entry, Decision(layer.name, found.structure, found.covariance, entry.shares)
+
+    def _rewritten(self, stays: LayerPlan, layer: Layer, found: Found, recorded: LayerPlan | None) -> LayerPlan:
+        chain = tuple((part.product, choose_order(part.product, stays.rows)) for part in found.parts)
+        return replace(
+            stays,
+            structure=found.structure.name,
+            settled=found.structure.settled(),
+            predicted_error=found.predicted_error,
+            reason=found.reason,
+            parameters=found.parameters,
+            bytes=int(found.parameters * layer.dtype.itemsize),
+            flops=sum(flops_of(product, order, stays.rows) for product, order in chain),
+            latency=recorded.latency if recorded else self.meter.measure(chain, stays.rows),
+            baselines=found.baselines,
+            circuits=found.circuits,
+        )
+
+
+def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
+    """The entry of a layer that stays as it is."""
     size = layer.elements
-    stays: dict[str, Any] = {
-        "layer": layer.name,
-        "op": layer.op,
-        "shape": layer.shape,
-        "rule": _place(rule),
-        "overruled": tuple(_place(r) for r in overruled),
-        "structure": "dense",
-        "settled": {},
-        "metric": rule.data or "weights",
-        "predicted_error": 0.0,
-        "parameters": size,
-        "original_parameters": size,
-        "bytes": layer.bytes,
-        "original_bytes": layer.bytes,
-        "rows": rows,
-        "flops": 2 * rows * size,
-        "dense_flops": 2 * rows * size,
-        "latency": None,
-        "baselines": None,
-        "circuits": None,
-    }
-    if reason := _declined(layer, rule):
-        return LayerPlan(**stays, reason=f"declined: {reason}"), None
-    found = search.found(layer, rule)
-    chain = tuple((part.product, choose_order(part.product, rows)) for part in found.parts)
-    structure, pool = found.proposal.structure, pool_of(layer, rule)
-    becomes = stays | {
-        "structure": structure.name,
-        "settled": structure.settled(),
-        "predicted_error": found.proposal.predicted_error,
-        "parameters": found.parameters,
-        "bytes": int(found.parameters * layer.dtype.itemsize),
-        "flops": sum(flops_of(product, order, rows) for product, order in chain),
-        "latency": meter.measure(chain, rows),
-        "baselines": found.baselines,
-        "circuits": found.circuits,
-        "shares": search.first.get(pool),
-    }
-    entry = LayerPlan(**becomes, reason=found.proposal.reason)
-    if refusal := _refusal(rule, search.spec.optimize, entry):
-        return LayerPlan(**stays, reason=refusal), None
-    search.first.setdefault(pool, layer.name)
-    return entry, Decision(layer.name, structure, found.covariance, entry.shares)
+    return LayerPlan(
+        layer=layer.name,
+        op=layer.op,
+        shape=layer.shape,
+        rule=_place(rules[0]),
+        overruled=tuple(_place(r) for r in rules[1:]),
+        structure="dense",
+        settled={},
+        metric=rules[0].data or "weights",
+        predicted_error=0.0,
+        parameters=size,
+        original_parameters=size,
+        bytes=layer.bytes,
+        original_bytes=layer.bytes,
+        rows=rows,
+        flops=2 * rows * size,
+        dense_flops=2 * rows * size,
+        latency=None,
+        baselines=None,
+        circuits=None,
+        reason="",
+    )
 
 
 def _declined(layer: Layer, rule: Rewrite) -> str | None:

@@ -1,6 +1,6 @@
 """Replace a weight product by the product with a tensor network."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 
 import numpy as np
@@ -17,10 +17,12 @@ from qtnc.pipeline import PassResult
 from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
+from qtnc.rewrite.fitting import Fitting
 from qtnc.rewrite.surroundings import Surroundings
 from qtnc.structures.structure import Part, Problem, Structure, parameters_of
 from qtnc.tensor.order import x_first
-from qtnc.tensor.threads import one_thread
+from qtnc.work.unit import Outcome, Task
+from qtnc.work.work import Work
 
 
 def declined(layer: Layer) -> str | None:
@@ -46,33 +48,55 @@ def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) ->
     return Problem(weight, decision_covariance)
 
 
-def replace_products(model: ir.Model, decisions: Iterable[Decision], structure: type[Structure]) -> PassResult:
-    """Rewrite the layers whose decision is for ``structure``."""
+def replace_products(
+    model: ir.Model, decisions: Iterable[Decision], structure: type[Structure], stage: str, work: Work
+) -> PassResult:
+    """Rewrite the layers whose decision is for ``structure``; those who watch are told the ``stage``."""
     chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
-    replacing = _Replacing(model)
-    with one_thread():
-        notes = tuple(replacing.replace(x, chosen[x.name]) for x in find_layers(model) if x.name in chosen)
-    if len(notes) != len(chosen):
-        raise InternalError(f"layers {sorted(set(chosen) - {n.layer for n in notes})} are not in the model")
+    layers = [layer for layer in find_layers(model) if layer.name in chosen]
+    if len(layers) != len(chosen):
+        raise InternalError(f"layers {sorted(set(chosen) - {x.name for x in layers})} are not in the model")
+    fitted = _fit(layers, chosen, stage, work)
+    replacing = _Replacing(model, fitted)
+    notes = tuple(replacing.replace(layer, chosen[layer.name]) for layer in layers)
     drop_unused_initializers(model)
     return PassResult(model, bool(notes), notes)
 
 
-class _Replacing:
-    """One run over a model: names that are free, and what was stored for layers whose weight others have too."""
+def _fit(layers: list[Layer], chosen: Mapping[str, Decision], stage: str, work: Work) -> dict[str, Outcome]:
+    """Cores of every layer that has its own; all are fitted before the graph changes."""
+    for layer in layers:
+        if reason := declined(layer):
+            raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
+    own = [layer for layer in layers if not chosen[layer.name].shares]
 
-    def __init__(self, model: ir.Model) -> None:
+    def unit(layer: Layer, decision: Decision) -> Callable[[], Fitting]:
+        dtype = layer.dtype.numpy().name
+        return lambda: Fitting(problem_of(layer, decision.covariance), decision.structure, dtype)
+
+    tasks = [Task(layer.name, effort(layer), unit(layer, chosen[layer.name])) for layer in own]
+    return dict(zip((layer.name for layer in own), work.run(stage, tasks), strict=True))
+
+
+def effort(layer: Layer) -> float:
+    """Multiply-adds of an SVD of a layer's weight, about: what it takes to settle or to fit anything grows like it."""
+    return float(layer.elements) * min(layer.matrix_shape)
+
+
+class _Replacing:
+    """One run over a model: cores to be stored, names that are free, and what is stored for layers by now."""
+
+    def __init__(self, model: ir.Model, fitted: Mapping[str, Outcome]) -> None:
         self.model = model
+        self.fitted = fitted
         self.names = FreeNames(model)
         self._stored: dict[str, tuple[list[ir.Value], float]] = {}
 
     def replace(self, layer: Layer, decision: Decision) -> Rewritten:
         """Put networks and what belongs around them in the place of a layer."""
-        if reason := declined(layer):
-            raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
         structure, weight = decision.structure, layer.weight
         parts, before = structure.parts(layer.matrix_shape), prod(layer.matrix_shape)
-        stored, error = self._stored[decision.shares] if decision.shares else self._fit(layer, decision, parts)
+        stored, error = self._stored[decision.shares] if decision.shares else self._store(layer, parts)
         self._stored[layer.name] = stored, error
         around = Surroundings(self.model, layer, self.names)
         nodes = [*around.before]
@@ -86,17 +110,15 @@ class _Replacing:
         _drop_unread(weight)
         return Rewritten(layer.name, structure.name, parameters_of(parts), before, error, decision.shares)
 
-    def _fit(self, layer: Layer, decision: Decision, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
-        """Cores as they are stored, and their error."""
-        problem, dtype = problem_of(layer, decision.covariance), layer.dtype.numpy()
-        arrays = [array.astype(dtype) for array in decision.structure.fit(problem)]
+    def _store(self, layer: Layer, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
+        """Put the cores of a layer into the model, and return their error with them."""
+        outcome = self.fitted[layer.name]
         labels = [label for part in parts for label in _labels(_title(layer, part), part.product)]
         values = [
             add_initializer(self.model, self.names.take(label), array)
-            for label, array in zip(labels, arrays, strict=True)
+            for label, array in zip(labels, outcome.arrays, strict=True)
         ]
-        dense = decision.structure.dense(tuple(array.astype(np.float64) for array in arrays), problem.shape)
-        return values, problem.error(dense)
+        return values, outcome.facts["error"]
 
 
 def _chain(

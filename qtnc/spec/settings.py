@@ -40,6 +40,21 @@ def override(spec: Spec, settings: Sequence[str]) -> Spec:
     return replace(spec, binds={**spec.binds, **binds}, optimize=goal, settings=found)
 
 
+def counted(option: str, text: str, example: str) -> int:
+    """Read the count, with units as in a spec, that an option of the command line takes.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        return count(f"`{option}`", tree.Number(text, Span(Source(option, text), 0, len(text))), doc=example)
+    except RefusedError as refused:
+        said = refused.diagnostic
+        raise UsageError(Diagnostic(said.message, None, said.help, f"{option} {clip(text)}")) from refused
+
+
 def goal(name: tree.Name) -> Goal:
     """Read the word after ``optimize``."""
     if name.text not in GOALS:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.quantum.circuit import Circuit, matrix, qubits_for
-from qtnc.quantum.disentangle import Found, disentangle
+from qtnc.quantum.disentangle import disentangle
+from qtnc.quantum.gates import Angles
 from qtnc.quantum.layout import LAYOUTS, Layers, Layout, layers
 from qtnc.structures.options import option
-from qtnc.structures.structure import MisfitError, Part, Problem, Proposal, Structure
+from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Structure
 from qtnc.tensor.memory import available, size
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork, X
@@ -44,8 +45,10 @@ class Circuits:
     """What the circuits surround; written after ``|`` in the language."""
     sides: tuple[Layers, Layers] | None = field(default=None, repr=False)
     """Settled layers of gates for the rows and the columns, from the inner structure outwards."""
-    found: Found | None = field(default=None, repr=False, compare=False)
-    """Settled angles."""
+    start: Structure | None = None
+    """The inner structure for which the angles were sought; the one that is fitted was settled after them."""
+    angles: tuple[Angles, Angles] | None = field(default=None, repr=False, compare=False)
+    """Settled angles of the rows and the columns, in the order of the layers."""
 
     def check(self) -> str | None:
         """Refuse circuits in circuits: what they surround must have sites."""
@@ -61,13 +64,13 @@ class Circuits:
         M, N = problem.shape
         registers = qubits_for(M), qubits_for(N)
         _check_memory(registers, self.depth)
-        padded = Problem(np.pad(problem.weight, ((0, (1 << registers[0]) - M), (0, (1 << registers[1]) - N))))
+        padded = _padded(problem)
         first = on_register(self._inner, (M, N), padded.shape, angles=0).propose(padded).structure
         sides = self._sides(first, padded.shape)
         angles = 6 * sum(len(layer) for side in sides for layer in side)
         wanted = on_register(self._inner, (M, N), padded.shape, angles)
         found = disentangle(padded.weight, sides, first.project)
-        placed = replace(self, inner=first, sides=sides, found=found)
+        placed = replace(self, inner=first, sides=sides, start=first, angles=(found.inner, found.outer))
         settled = wanted.propose(placed._inside(problem))
         reason = settled.reason if angles else f"{settled.reason}; every gate is gauge: no circuit changes its error"
         return Proposal(replace(placed, inner=settled.structure), settled.predicted_error, reason)
@@ -109,8 +112,28 @@ class Circuits:
         """Return the layers as the pairs of qubits they join, and the inner structure's options."""
         rows, columns = self.sides or ((), ())
         gates = {"input": [list(map(list, layer)) for layer in rows], "output": [list(map(list, x)) for x in columns]}
-        inner = {"structure": self._inner.name, **self._inner.settled()}
-        return {"depth": self.depth, "layout": self.layout, "layers": gates, "inner": inner}
+        inner, start = (self._inner.settled(), self.start.settled()) if self.start else (self._inner.settled(), {})
+        said = {"depth": self.depth, "layout": self.layout, "layers": gates}
+        return {**said, "inner": {"structure": self._inner.name, **inner}, "start": start}
+
+    def kept(self) -> Arrays:
+        """Return the angles of the rows and the columns."""
+        return self.angles or ()
+
+    def settle(self, settled: Mapping[str, Any], shape: tuple[int, int], kept: Arrays | Problem) -> "Circuits":
+        """Place the gates and take the angles, or search for them again."""
+        padded = (1 << qubits_for(shape[0]), 1 << qubits_for(shape[1]))
+        nothing: Arrays = ()
+        start, inner = (self._inner.settle(_part(settled, key), padded, nothing) for key in ("start", "inner"))
+        sides = self._sides(start, padded)
+        placed = replace(self, inner=inner, sides=sides, start=start)
+        if placed.settled() != settled:
+            raise MisfitError("the circuits are not those that the spec asks for")
+        if isinstance(kept, Problem):
+            _check_memory((qubits_for(shape[0]), qubits_for(shape[1])), self.depth)
+            found = disentangle(_padded(kept).weight, sides, start.project)
+            kept = (found.inner, found.outer)
+        return replace(placed, angles=(kept[0], kept[1]))
 
     def _inside(self, problem: Problem) -> Problem:
         """The problem as it stands between the circuits."""
@@ -126,17 +149,31 @@ class Circuits:
 
     def _angles(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Angles in the order in which the gates act: on the rows that is from the outermost layer inwards."""
-        if self.sides is None or self.found is None:
+        if self.sides is None or self.angles is None:
             raise ValueError("the angles are not settled; use what propose() returns")
         bounds = np.cumsum([0, *(len(layer) for layer in self.sides[0])])
-        inwards = [self.found.inner[a:b] for a, b in pairwise(bounds)][::-1]
-        return np.concatenate([np.zeros((0, 6)), *inwards]), self.found.outer
+        inwards = [self.angles[0][a:b] for a, b in pairwise(bounds)][::-1]
+        return np.concatenate([np.zeros((0, 6)), *inwards]), self.angles[1]
 
     @property
     def _inner(self) -> Structure:
         if self.inner is None:
             raise ValueError("circuits surround a structure, and there is none")
         return self.inner
+
+
+def _padded(problem: Problem) -> Problem:
+    """The weight on the registers, without its data."""
+    M, N = problem.shape
+    rows, columns = (1 << qubits_for(M)) - M, (1 << qubits_for(N)) - N
+    return Problem(np.pad(problem.weight, ((0, rows), (0, columns))))
+
+
+def _part(settled: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = settled.get(key)
+    if not isinstance(part, Mapping):
+        raise MisfitError(f"circuits have `{key}`")
+    return part
 
 
 def _check_memory(registers: tuple[int, int], depth: int) -> None:

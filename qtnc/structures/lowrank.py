@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Part, Problem, Proposal, element_budget
+from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, element_budget, whole_numbers
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.sites import matrix_sites
@@ -75,6 +75,18 @@ class LowRank:
     def settled(self) -> Mapping[str, Any]:
         """Return the rank."""
         return {"rank": self._rank}
+
+    def kept(self) -> Arrays:
+        """Return nothing: the rank says all."""
+        return ()
+
+    def settle(self, settled: Mapping[str, Any], shape: tuple[int, int], kept: Arrays | Problem) -> "LowRank":
+        """Take the rank."""
+        (rank,) = whole_numbers([settled.get("rank")])
+        M, N = shape
+        if rank > min(M, N):
+            raise MisfitError(f"rank {rank:,} is more than the {min(M, N):,} that a weight of {M}x{N} can have")
+        return LowRank(rank=rank)
 
     @property
     def _rank(self) -> int:

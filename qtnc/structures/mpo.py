@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
 from qtnc.structures.options import option
-from qtnc.structures.structure import MisfitError, Part, Problem, Proposal
+from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, whole_numbers
 from qtnc.tensor.als import polish
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import balance, dense, tt_svd
 from qtnc.tensor.network import TensorNetwork
-from qtnc.tensor.sites import Sites, balanced, features, is_matrix
+from qtnc.tensor.sites import Sites, balanced, clip_bonds, features, is_matrix
 from qtnc.tensor.truncate import truncated
 
 SWEEPS = 6
@@ -122,6 +122,23 @@ class Mpo:
         sites, bonds = self._settled()
         return {"sites": [list(site) for site in sites], "bonds": list(bonds)}
 
+    def kept(self) -> Arrays:
+        """Return nothing: sites and bonds say all."""
+        return ()
+
+    def settle(self, settled: Mapping[str, Any], shape: tuple[int, int], kept: Arrays | Problem) -> "Mpo":
+        """Take sites and bonds."""
+        said = settled.get("sites")
+        if not isinstance(said, list | tuple) or len(said) < 2:
+            raise MisfitError("an MPO has a list of at least 2 sites")
+        sites = tuple((m, n) for m, n in (whole_numbers(site, 2) for site in said))
+        bonds = whole_numbers(settled.get("bonds"), len(sites) - 1)
+        if bonds != clip_bonds(sites, bonds):
+            limits = list(clip_bonds(sites, bonds))
+            raise MisfitError(f"bonds {list(bonds)} are more than such sites can fill, {limits}")
+        _check_span(sites, shape)
+        return Mpo(sites=sites, bonds=bonds)
+
     def _settled(self) -> tuple[Sites, tuple[int, ...]]:
         if self.bonds is None or not isinstance(self.sites, tuple):
             raise ValueError("sites and bonds are not settled; use what propose() returns")
@@ -130,11 +147,14 @@ class Mpo:
     def _fitting(self, problem: Problem) -> Sites:
         """Return the sites as given, if the weight fits into them."""
         assert isinstance(self.sites, tuple)  # noqa: S101 - narrowed by the caller
-        rows, columns = (prod(site[axis] for site in self.sites) for axis in (0, 1))
-        if rows < problem.shape[0] or columns < problem.shape[1]:
-            M, N = problem.shape
-            raise MisfitError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
+        _check_span(self.sites, problem.shape)
         return self.sites
+
+
+def _check_span(sites: Sites, shape: tuple[int, int]) -> None:
+    (rows, columns), (M, N) = features(sites), shape
+    if rows < M or columns < N:
+        raise MisfitError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
 
 
 def _modes(letter: str, sizes: list[int]) -> tuple[str, ...]:

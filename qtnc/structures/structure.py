@@ -13,6 +13,8 @@ from qtnc.tensor.lowrank import Spectrum, nearest, project, spectrum
 from qtnc.tensor.metric import Matrix, relative_error
 from qtnc.tensor.network import TensorNetwork
 
+Arrays = tuple[NDArray[np.float64], ...]
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -106,7 +108,7 @@ class Structure(Protocol):
         """Return the factors of the settled structure for a weight (M, N)."""
         ...
 
-    def fit(self, problem: Problem) -> tuple[NDArray[np.float64], ...]:
+    def fit(self, problem: Problem) -> Arrays:
         """Stored arrays of the settled structure, those of each part in turn."""
         ...
 
@@ -121,6 +123,37 @@ class Structure(Protocol):
     def settled(self) -> Mapping[str, Any]:
         """Options of the settled structure as plan.json writes them."""
         ...
+
+    def kept(self) -> Arrays:
+        """Arrays that settling found beside ``settled()``; none for most."""
+        ...
+
+    def settle(self, settled: Mapping[str, Any], shape: tuple[int, int], kept: Arrays | Problem) -> "Structure":
+        """Return the settled structure, for a weight (M, N), of which this is said.
+
+        ``kept`` is what ``kept()`` was, or the problem in which to find it again: the search follows from the weight.
+
+        Raises
+        ------
+        MisfitError
+            If it is no settled structure of this kind, or does not fit the weight.
+        """
+        ...
+
+
+def whole_numbers(value: Any, count: int | None = None) -> tuple[int, ...]:
+    """A list of positive whole numbers as a file holds it, of some length.
+
+    Raises
+    ------
+    MisfitError
+        If it is anything else.
+    """
+    rows = value if isinstance(value, list | tuple) else ()
+    good = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in rows)
+    if not rows or not good or count not in (None, len(rows)):
+        raise MisfitError(f"{str(value)[:40]} where {count or 'a list of'} positive whole numbers belong")
+    return tuple(rows)
 
 
 def element_budget(share: float, shape: tuple[int, int]) -> int:

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from qtnc.quantum.circuit import Circuit, run
-from qtnc.quantum.disentangle import Found
 from qtnc.quantum.gates import ANGLES
 from qtnc.quantum.layout import LAYOUTS
 from qtnc.structures.circuit import Circuits
@@ -145,9 +144,8 @@ def test_the_error_is_no_larger_than_predicted(case: Case) -> None:
 
 
 def test_zero_angles_are_the_inner_structure(case: Case) -> None:
-    assert case.settled.found is not None
-    zeros = Found(np.zeros_like(case.settled.found.inner), np.zeros_like(case.settled.found.outer), 0.0, 0)
-    plain = replace(case.settled, found=zeros)
+    rows, columns = case.settled.kept()
+    plain = replace(case.settled, angles=(np.zeros_like(rows), np.zeros_like(columns)))
     M, N = case.problem.shape
     alone = case.inner.dense(case.inner.fit(case.padded), case.padded.shape)[:M, :N]
     # To the bit: the circuits are identities without a rounding error.
@@ -181,8 +179,28 @@ def test_circuits_cost_no_accuracy(case: Case) -> None:
 @pytest.mark.parametrize("case", ["even", "auto", "row", "large"], indirect=True)
 def test_the_angles_are_used_where_they_were_found(case: Case) -> None:
     """With two sites in the plain metric, what the search is left with is what the operator cannot hold."""
-    assert case.settled.found is not None
-    assert case.proposal.predicted_error == pytest.approx(case.settled.found.error, abs=SINGLE)
+    assert case.settled.start is not None
+    weight = case.padded.weight
+    left = weight - replace(case.settled, inner=case.settled.start).project(weight)
+    found = np.linalg.norm(left) / np.linalg.norm(weight) if weight.any() else 0.0
+    assert case.proposal.predicted_error == pytest.approx(found, abs=SINGLE)
+
+
+def test_it_is_settled_again_by_what_it_says(case: Case) -> None:
+    """With the angles as they were kept, and, since the search follows from the weight, without them."""
+    told = json.loads(json.dumps(case.settled.settled()))
+    for kept in (case.settled.kept(), case.problem):
+        again = case.asked.settle(told, case.problem.shape, kept)
+        assert again == case.settled
+        for ours, theirs in zip(again.kept(), case.settled.kept(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("case", ["even"], indirect=True)
+@pytest.mark.parametrize("change", [{"depth": 7}, {"layers": {}}, {"inner": 3}, {"start": None}])
+def test_circuits_that_nobody_asked_for_are_no_settled_ones(case: Case, change: dict[str, object]) -> None:
+    with pytest.raises(MisfitError):
+        case.asked.settle({**case.settled.settled(), **change}, case.problem.shape, ())
 
 
 @pytest.mark.parametrize("case", ["even", "auto", "large"], indirect=True)

@@ -1,5 +1,7 @@
 """What structures promise: counts, errors and budgets, measured on what they fit."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -17,7 +19,7 @@ from qtnc.structures.lowrank import LowRank
 from qtnc.structures.mpo import Mpo
 from qtnc.structures.options import options_of
 from qtnc.structures.registry import STRUCTURES
-from qtnc.structures.structure import Problem, Proposal, Structure, element_budget
+from qtnc.structures.structure import MisfitError, Problem, Proposal, Structure, element_budget
 from qtnc.tensor.lowrank import low_rank
 from qtnc.tensor.metric import relative_error
 from qtnc.tensor.sites import Sites, balanced, full_bonds, parameters, uniform_bonds
@@ -104,6 +106,30 @@ def test_what_is_proposed_is_kept(
         assert settled.rank is not None
         assert network.parameters == settled.rank * (rows + columns)
         assert settled.settled() == {"rank": settled.rank}
+    again = structure.settle(json.loads(json.dumps(settled.settled())), problem.shape, settled.kept())
+    assert again == settled == structure.settle(settled.settled(), problem.shape, problem)
+
+
+WRONG = [
+    (LowRank(), {}, "positive whole"),
+    (LowRank(), {"rank": 0}, "positive whole"),
+    (LowRank(), {"rank": True}, "positive whole"),
+    (LowRank(), {"rank": "4"}, "positive whole"),
+    (LowRank(), {"rank": 7}, "rank 7 is more than the 6"),
+    (Mpo(), {}, "at least 2 sites"),
+    (Mpo(), {"sites": [[6, 8]], "bonds": []}, "at least 2 sites"),
+    (Mpo(), {"sites": [[2, 2], [3]], "bonds": [1]}, "2 positive whole"),
+    (Mpo(), {"sites": [[2, 2], [3, 4]], "bonds": [1, 1]}, "1 positive whole"),
+    (Mpo(), {"sites": [[2, 2], [3, 4]], "bonds": None}, "1 positive whole"),
+    (Mpo(), {"sites": [[2, 2], [3, 4]], "bonds": [5]}, "bonds [5] are more than such sites can fill, [4]"),
+    (Mpo(), {"sites": [[2, 2], [2, 4]], "bonds": [1]}, "sites span 4x8, less than the weight's 6x8"),
+]
+
+
+@pytest.mark.parametrize(("structure", "settled", "said"), WRONG)
+def test_what_is_no_settled_structure_is_refused(structure: Structure, settled: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(MisfitError, match=re.escape(said)):
+        structure.settle(settled, (6, 8), ())
 
 
 @given(structure=options(), kind=kinds, metric=metrics, rows=sizes, columns=sizes, share=shares, seed=seeds)
