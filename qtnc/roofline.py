@@ -1,7 +1,7 @@
 """Seconds that matrix products and copies take on a CPU: a roofline of few constants.
 
-The constants are those of onnxruntime on a present core with wide vectors. They are fixed, so that what is chosen by them
-is the same on every machine and never hangs on a clock; `benchmarks/latency.py` prints them beside what is measured.
+The constants are those of onnxruntime on a present core with wide vectors. They are fixed, so that what is chosen by
+them is the same on every machine and hangs on no clock; `benchmarks/latency.py` prints them beside what is measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ SHORT: Final = 3
 
 
 @dataclass(frozen=True)
-class Work:
+class Kernel:
     """What one operator does in one call.
 
     Attributes
@@ -64,23 +64,23 @@ class Work:
         return max(computing, moving) + NODE + self.products * PRODUCT + self.pieces * PIECE
 
 
-def seconds(works: Iterable[Work], threads: int = 1) -> float:
+def seconds(kernels: Iterable[Kernel], threads: int = 1) -> float:
     """Estimated seconds of operators that run one after another."""
-    return sum(work.seconds(threads) for work in works)
+    return sum(kernel.seconds(threads) for kernel in kernels)
 
 
-def product(rows: int, inner: int, columns: int, batch: int = 1, matrices: int = 1) -> Work:
+def product(rows: int, inner: int, columns: int, batch: int = 1, matrices: int = 1) -> Kernel:
     """``batch`` products (rows, inner) x (inner, columns), which have ``matrices`` right sides between them."""
     elements = batch * rows * (inner + columns) + matrices * inner * columns
-    return Work(2 * batch * rows * inner * columns, ELEMENT * elements, products=batch)
+    return Kernel(2 * batch * rows * inner * columns, ELEMENT * elements, products=batch)
 
 
-def copy(elements: int, run: int | None = None) -> Work:
+def copy(elements: int, run: int | None = None) -> Kernel:
     """Read and write so many elements, ``run`` of them at a time; all in one go where it is None."""
-    return Work(bytes=2 * ELEMENT * elements, pieces=0 if run is None else elements // max(run, SHORT))
+    return Kernel(bytes=2 * ELEMENT * elements, pieces=0 if run is None else elements // max(run, SHORT))
 
 
-def transposition(have: Sequence[str], want: Sequence[str], sizes: Mapping[str, int]) -> tuple[Work, ...]:
+def transposition(have: Sequence[str], want: Sequence[str], sizes: Mapping[str, int]) -> tuple[Kernel, ...]:
     """Bring named axes from one order into another; nothing is done where only axes of size 1 move."""
     have, want = ([axis for axis in axes if sizes[axis] > 1] for axes in (have, want))
     if have == want:

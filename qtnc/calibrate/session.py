@@ -18,10 +18,10 @@ def options(threads: int = 0) -> onnxruntime.SessionOptions:
     return found
 
 
-def session_of(model: ir.Model) -> onnxruntime.InferenceSession:
+def session_of(model: ir.Model, threads: int = 0) -> onnxruntime.InferenceSession:
     """Session for a model in memory."""
     serialised = ir.to_proto(in_memory(model)).SerializeToString()
-    return onnxruntime.InferenceSession(serialised, options(), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(serialised, options(threads), providers=["CPUExecutionProvider"])
 
 
 def session_at(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:

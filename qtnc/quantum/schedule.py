@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qtnc.quantum.circuit import Circuit
-from qtnc.roofline import Work, copy, product, seconds, transposition
+from qtnc.roofline import Kernel, copy, product, seconds, transposition
 
 Blocks = tuple[tuple[int, ...], ...]
 """Numbers of the gates in each block, in the order in which the blocks act."""
@@ -64,10 +64,10 @@ def cost(circuit: Circuit, blocks: Blocks, rows: int, threads: int = 1) -> Cost:
     sizes = [1 << len(qubits_of(circuit, block)) for block in blocks]
     flops = sum(2 * rows * circuit.amplitudes * size for size in sizes)
     building = sum(len(block) * 8 * size * size for block, size in zip(blocks, sizes, strict=True))
-    return Cost(flops, building, seconds(works(circuit, blocks, rows), threads))
+    return Cost(flops, building, seconds(kernels(circuit, blocks, rows), threads))
 
 
-def works(circuit: Circuit, blocks: Blocks, rows: int) -> tuple[Work, ...]:
+def kernels(circuit: Circuit, blocks: Blocks, rows: int) -> tuple[Kernel, ...]:
     """Operators of one call at ``rows`` rows; what follows from the angles alone is computed once."""
     names = tuple(map(str, range(circuit.qubits)))
     sizes = dict.fromkeys(names, 2) | {ROWS: rows}

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from qtnc.quantum import schedule
 from qtnc.quantum.circuit import Circuit
-from qtnc.roofline import seconds
+from qtnc.roofline import Kernel, seconds
+from qtnc.tensor import kernels
 from qtnc.tensor.network import TensorNetwork
-from qtnc.tensor.order import path_flops
-from qtnc.tensor.work import fastest_path, works
 
 Order = tuple[tuple[int, ...], ...]
 """The path of a network, or the blocks of a circuit."""
@@ -16,31 +15,34 @@ Product = TensorNetwork | Circuit
 
 
 def choose_order(product: Product, rows: int, *, folded: bool = False) -> Order:
-    """Order of the fewest estimated seconds at ``rows`` rows on one thread.
+    """Order of the fewest estimated seconds at ``rows`` rows, on one thread.
 
     Parameters
     ----------
-    folded : the cores are constants and what hangs on them alone is computed once, so that it costs a call nothing.
+    folded : what hangs on the cores alone is computed once, as constants are, and costs a call nothing.
     """
     if isinstance(product, Circuit):
         return schedule.schedule(product, rows)
-    return fastest_path(product, rows, folded=folded)
+    return kernels.fastest_path(product, rows, folded=folded)
 
 
-def flops_of(product: Product, order: Order, rows: int) -> int:
-    """Flops of one call, 2 per multiply-add; what follows from the angles alone is computed once and not counted."""
-    if isinstance(product, Circuit):
-        return schedule.cost(product, order, rows).flops
-    return path_flops(product, tuple((a, b) for a, b in order), rows)
+def flops_of(product: Product, order: Order, rows: int, *, folded: bool = False) -> int:
+    """Flops of one call, 2 per multiply-add; what follows from angles alone is computed once and not counted."""
+    return sum(kernel.flops for kernel in _kernels(product, order, rows, folded=folded))
 
 
 def seconds_of(chain: Iterable[tuple[Product, Order]], rows: int, threads: int = 1, *, folded: bool = False) -> float:
     """Estimated seconds that products, each in its order, take one after another at ``rows`` rows of x."""
-    return sum(_seconds(product, order, rows, threads, folded=folded) for product, order in chain)
+    return sum(seconds(_kernels(product, order, rows, folded=folded), threads) for product, order in chain)
 
 
-def _seconds(product: Product, order: Order, rows: int, threads: int, *, folded: bool) -> float:
+def dense_seconds(shape: tuple[int, int], rows: int, threads: int = 1) -> float:
+    """Estimated seconds of ``x . W`` with W of ``shape`` (M, N)."""
+    network = TensorNetwork((("m",), ("m", "n")), ("n",), {"m": shape[0], "n": shape[1]}, shape)
+    return seconds_of([(network, ((0, 1),))], rows, threads)
+
+
+def _kernels(product: Product, order: Order, rows: int, *, folded: bool) -> tuple[Kernel, ...]:
     if isinstance(product, Circuit):
-        return schedule.cost(product, order, rows, threads).seconds
-    path = tuple((a, b) for a, b in order)
-    return seconds(works(product, path, rows, folded=folded), threads)
+        return schedule.kernels(product, order, rows)
+    return kernels.kernels(product, tuple((a, b) for a, b in order), rows, folded=folded)

@@ -19,8 +19,8 @@ from qtnc.passes.matmul_to_mpo import MatmulToMpo
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import PassError, SpecError
 from qtnc.pipeline import Pipeline
-from qtnc.planner.plan import Ignored, LayerPlan, Plan
-from qtnc.planner.planner import SLOWER, Planned
+from qtnc.planner.plan import MARGIN, Ignored, LayerPlan, Plan
+from qtnc.planner.planner import Planned
 from qtnc.report.text import plan_table
 
 Planning = Callable[..., Planned]
@@ -155,21 +155,25 @@ def test_what_the_spec_fixes_is_obeyed_where_it_is_larger(planned: Planning, toy
 
 
 @pytest.mark.parametrize("goal", ["", "optimize memory\n", "optimize balanced\n", "optimize latency\n"])
-@pytest.mark.parametrize("ratio", [0.5, 1.0, SLOWER, 1.2, 5.0])
-def test_nothing_slower_than_dense_is_kept_unless_memory_is_the_goal(
+@pytest.mark.parametrize("ratio", [0.5, 1.0 - MARGIN, 1.0, 1.0 + MARGIN, 1.2, 5.0])
+def test_what_is_kept_depends_on_the_goal(
     goal: str, ratio: float, planned: Planning, toys: ModuleType
 ) -> None:
     text = f'bind batch = 4\n{goal}select up = * where name ~ "up"\nrewrite up -> lowrank(rank: 2)\n'
     planning = planned(toys.mlp(), text, ratio=ratio)
     (entry,) = planning.plan.layers
-    if "memory" in goal or ratio <= SLOWER:
+    most = 1.0 - MARGIN if "latency" in goal else 1.0 + MARGIN
+    if "memory" in goal or ratio < most or (ratio == most > 1.0):
         assert (entry.structure, entry.reason) == ("lowrank", "rank as asked")
         assert entry.latency is not None
         assert entry.latency.ratio == ratio
         assert len(planning.decisions) == 1
     else:
-        measured = f"lowrank measured {ratio:.1f}x dense at 4 rows"
-        assert entry.reason == f"dense is faster: {measured} (`optimize memory` keeps it)"
+        measured = f"lowrank measured {ratio:.2f}x dense at 4 rows in onnxruntime"
+        if ratio > 1.0 + MARGIN:
+            assert entry.reason == f"dense is faster: {measured} (`optimize memory` keeps it)"
+        else:
+            assert entry.reason == f"dense is as fast: {measured}, within noise (`optimize balanced` keeps it)"
         assert (entry.structure, entry.parameters, planning.decisions) == ("dense", 16 * 24, ())
         assert planning.plan.parameters == planning.plan.model_parameters
 

@@ -1,8 +1,8 @@
-"""What a network along a path has a runtime do: the operators that its lowering writes, counted; and the fastest path."""
+"""The operators that a network along a path has a runtime call, as its lowering writes them; and the fastest path."""
 
 from math import prod
 
-from qtnc.roofline import Work, copy, product, seconds, transposition
+from qtnc.roofline import Kernel, copy, product, seconds, transposition
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Path, Step, choose_path, every_path, path_flops, steps, x_first
 
@@ -25,7 +25,7 @@ def fastest_path(network: TensorNetwork, rows: int, *, folded: bool = False) -> 
     """
 
     def cost(path: Path) -> tuple[float, int]:
-        return seconds(works(network, path, rows, folded=folded)), path_flops(network, path, rows)
+        return seconds(kernels(network, path, rows, folded=folded)), path_flops(network, path, rows)
 
     operands = len(network.inputs)
     if operands <= EVERY:
@@ -33,7 +33,7 @@ def fastest_path(network: TensorNetwork, rows: int, *, folded: bool = False) -> 
     return min([x_first(network), *(choose_path(network, r) for r in (1, rows, MANY))], key=cost)
 
 
-def works(network: TensorNetwork, path: Path, rows: int, *, folded: bool = False) -> tuple[Work, ...]:
+def kernels(network: TensorNetwork, path: Path, rows: int, *, folded: bool = False) -> tuple[Kernel, ...]:
     """Operators of one call at ``rows`` rows of x; reshapes cost nothing.
 
     Parameters
@@ -53,7 +53,7 @@ def works(network: TensorNetwork, path: Path, rows: int, *, folded: bool = False
     return (*found, *_pad(rows, network.features[1], prod(network.sizes(network.output))))
 
 
-def _contract(step: Step, left: Axes, right: Axes, sizes: dict[str, int], *, folded: bool) -> tuple[list[Work], Axes]:
+def _contract(step: Step, left: Axes, right: Axes, sizes: dict[str, int], *, folded: bool) -> tuple[list[Kernel], Axes]:
     """One step, both operands arranged and then multiplied, and the axes of its result."""
     kept = set(step.out_indices)
     rows = left[:1] if step.left_rows else ()
@@ -71,6 +71,6 @@ def _contract(step: Step, left: Axes, right: Axes, sizes: dict[str, int], *, fol
     return found, rows + shared + mine + theirs
 
 
-def _pad(rows: int, features: int, whole: int) -> tuple[Work, ...]:
+def _pad(rows: int, features: int, whole: int) -> tuple[Kernel, ...]:
     """Copy rows of features to rows padded with zeros, or back."""
     return (copy(rows * whole),) if whole > features else ()

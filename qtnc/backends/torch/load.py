@@ -1,0 +1,32 @@
+"""Emitted torch code, loaded."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from qtnc.errors import VerifyError
+
+
+def load_emitted(folder: Path) -> Any:
+    """The ``torch.nn.Module`` of a ``model.py``, its weights loaded, in eval mode; the folder is left as it is.
+
+    Raises
+    ------
+    VerifyError
+        If there is no such file to import.
+    """
+    name = f"_emitted_{abs(hash(str(folder.resolve())))}"
+    spec = importlib.util.spec_from_file_location(name, folder / "model.py")
+    if spec is None or spec.loader is None:
+        raise VerifyError(f"{folder / 'model.py'} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        # The folder is to hold what was emitted, nothing more.
+        before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+        del sys.modules[name]
+    return module.load()

@@ -1,0 +1,121 @@
+"""One product as a model of its own, in the form in which the whole model is emitted, ready to be called."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import onnx_ir as ir
+
+from qtnc.backends.torch.emit import emit_torch
+from qtnc.backends.torch.load import load_emitted
+from qtnc.calibrate.session import session_of
+from qtnc.ir.dialect import CIRCUIT, Order, Product, product_call
+from qtnc.passes.lower_to_onnx import LowerToOnnx
+from qtnc.planner.runtimes import TORCH
+from qtnc.quantum.circuit import Circuit
+
+Chain = Sequence[tuple[Product, Order]]
+"""Products that x goes through in turn, each in its order; an empty one stands for the dense product."""
+
+Call = Callable[[int], Callable[[], object]]
+"""Given a number of rows, makes a call at so many rows of x."""
+
+NATIVE: Final = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16})
+"""Types in which onnxruntime multiplies matrices on a CPU."""
+
+
+def measured_in(runtime: str, dtype: ir.DataType) -> ir.DataType:
+    """The type in which a runtime is measured for weights of ``dtype``: theirs, or float32 where it has no kernel."""
+    return dtype if runtime == TORCH or dtype in NATIVE else ir.DataType.FLOAT
+
+
+def in_onnxruntime(model: ir.Model) -> Call:
+    """Open a product's model in onnxruntime, on one thread."""
+    x = model.graph.inputs[0]
+    dtype, features = _type_of(x)
+    session = session_of(LowerToOnnx().run(model).model, threads=1)
+
+    def at(rows: int) -> Callable[[], object]:
+        feed = {"x": np.random.default_rng(0).standard_normal((rows, features)).astype(dtype.numpy())}
+        return lambda: session.run(None, feed)
+
+    return at
+
+
+def in_torch(model: ir.Model) -> Call:
+    """Emit a product's model as torch code and load that."""
+    import torch
+
+    dtype, features = _type_of(model.graph.inputs[0])
+    with TemporaryDirectory() as folder:
+        emit_torch(model, Path(folder))
+        module = load_emitted(Path(folder))
+    kind = getattr(torch, dtype.name.lower() if dtype != ir.DataType.FLOAT else "float32")
+
+    def at(rows: int) -> Callable[[], object]:
+        x = torch.from_numpy(np.random.default_rng(0).standard_normal((rows, features))).to(kind)
+
+        def call() -> object:
+            with torch.inference_mode():
+                return module(x)
+
+        return call
+
+    return at
+
+
+@contextmanager
+def on_one_thread(runtime: str) -> Iterator[None]:
+    """Let torch compute on one thread; the sessions of this file do anyway."""
+    if runtime != TORCH:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def model_of(chain: Chain, shape: tuple[int, int], dtype: ir.DataType, opset: int) -> ir.Model:
+    """A model ``y = x . N`` of rows of x, its weights drawn at random."""
+    rng = np.random.default_rng(0)
+    x = ir.val("x", dtype, ["rows", shape[0]])
+    graph = ir.Graph([x], [], nodes=[], opset_imports={"": opset}, name="product")
+    model = ir.Model(graph, ir_version=10)
+
+    def weight(name: str, sizes: tuple[int, ...]) -> ir.Value:
+        array = (rng.standard_normal(sizes) / np.sqrt(shape[0])).astype(dtype.numpy())
+        tensor = ir.tensor(array, name=name)
+        value = ir.val(name, dtype, sizes, const_value=tensor)
+        graph.register_initializer(value)
+        return value
+
+    y = x
+    for place, (product, order) in enumerate(chain):
+        held = [weight(f"part_{place}_core_{k}", sizes) for k, sizes in enumerate(product.core_shapes)]
+        op = CIRCUIT if isinstance(product, Circuit) else "Network"
+        node = product_call(model, op, f"part_{place}", y, held, product, order)
+        node.outputs[0].name = f"y_{place}"
+        graph.append(node)
+        y = node.outputs[0]
+    if not chain:
+        node = ir.node("MatMul", [x, weight("w", shape)])
+        graph.append(node)
+        y = node.outputs[0]
+    y.name, y.dtype, y.shape = "y", dtype, ir.Shape(["rows", shape[1]])
+    graph.outputs.append(y)
+    return model
+
+
+def _type_of(x: ir.Value) -> tuple[ir.DataType, int]:
+    assert x.dtype is not None  # noqa: S101 - made above with both
+    assert x.shape is not None  # noqa: S101
+    (features,) = (axis for axis in x.shape if isinstance(axis, int))
+    return x.dtype, features
