@@ -32,11 +32,11 @@ def measured_in(runtime: str, dtype: ir.DataType) -> ir.DataType:
     return dtype if runtime == TORCH or dtype in NATIVE else ir.DataType.FLOAT
 
 
-def in_onnxruntime(model: ir.Model) -> Call:
-    """Open a product's model in onnxruntime, on one thread."""
+def in_onnxruntime(model: ir.Model, threads: int = 1) -> Call:
+    """Open a product's model in onnxruntime."""
     x = model.graph.inputs[0]
     dtype, features = _type_of(x)
-    session = session_of(LowerToOnnx().run(model).model, threads=1)
+    session = session_of(LowerToOnnx().run(model).model, threads)
 
     def at(rows: int) -> Callable[[], object]:
         feed = {"x": np.random.default_rng(0).standard_normal((rows, features)).astype(dtype.numpy())}

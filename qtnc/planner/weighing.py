@@ -1,13 +1,14 @@
 """What a rule makes of a weight, and how it compares: one unit of work a weight, for all layers that multiply by it."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.ir.layers import Layer
+from qtnc.ir.rows import rows_of
 from qtnc.planner.baselines import baselines_of
 from qtnc.planner.devices import qiskit_options
 from qtnc.planner.plan import Baselines, CircuitCost
@@ -86,7 +87,13 @@ def weigh(
 
     def unit(layer: Layer, rule: Rewrite) -> Callable[[], Weighing]:
         covariance = covariance_of(layer, rule, metrics)
-        return lambda: Weighing(problem_of(layer, covariance), rule.structure, terms.error, terms.shots)
+        rows = rows_of(layer.x, spec.binds, layer.features) if spec.optimize == "latency" else None
+
+        def made() -> Weighing:
+            problem = replace(problem_of(layer, covariance), rows=rows)
+            return Weighing(problem, rule.structure, terms.error, terms.shots)
+
+        return made
 
     outcomes = work.run("plan", [Task(x.name, effort(x), unit(x, rule)) for x, rule in first.values()])
     found: dict[Hashable, Found] = {}

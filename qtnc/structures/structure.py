@@ -18,10 +18,14 @@ Arrays = tuple[NDArray[np.float64], ...]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One weight to approximate: ``weight`` (M, N) in float64, ``covariance`` (M, M) of its inputs or None."""
+    """One weight to approximate: ``weight`` (M, N) in float64, ``covariance`` (M, M) of its inputs or None.
+
+    ``rows`` of x, where what is fastest at so many goes before what is smallest; None where size counts.
+    """
 
     weight: Matrix
     covariance: Matrix | None = None
+    rows: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
