@@ -1,11 +1,12 @@
 """The cost model beside measured latency in onnxruntime: every line is one product at one number of rows and threads.
 
 First, how long each takes at least, ours and dense in alternation, beside what the model expects. Then, of the ways to
-contract two and three sites, how much slower the chosen one is than the fastest, chosen by the model and by flops alone.
+contract two and three sites, how much slower the chosen one is than the fastest: chosen by the model, and by flops.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from time import perf_counter
 
@@ -28,8 +29,9 @@ SHAPES = ((384, 384), (384, 1536), (1536, 384), (768, 768), (1024, 1024), (4096,
 ROWS = (1, 8, 128, 1024)
 THREADS = (1, 2)
 SHARES = (0.1, 0.4)
-BUDGET = 0.05
-FEWEST = 8
+TURNS, BUDGET, FEWEST = 4, 0.01, 3
+"""How often each side is called: turns, and in each at least so many seconds and calls."""
+
 CLEAR = 0.1
 """Relative distance from dense within which a measurement says neither faster nor slower."""
 
@@ -113,15 +115,20 @@ def measured(threads: int) -> Iterator[Line]:
 
 
 def alternate(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
-    """Least seconds of each, called in turn: what is left when nothing else runs, which is what the model is about."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    end = perf_counter() + BUDGET
-    while len(taken[0]) < FEWEST or perf_counter() < end:
-        for call, times in zip((first, second), taken, strict=True):
-            start = perf_counter()
-            call()
-            times.append(perf_counter() - start)
-    return min(taken[0]), min(taken[1])
+    """Least seconds of each, called in turn: what is left when nothing else runs, which is what the model is about.
+
+    Each turn is several calls, for the threads of one session go on spinning while the first call of the other runs.
+    """
+    least = [inf, inf]
+    for _ in range(TURNS):
+        for side, call in enumerate((first, second)):
+            end, calls = perf_counter() + BUDGET, 0
+            while calls < FEWEST or perf_counter() < end:
+                start = perf_counter()
+                call()
+                least[side] = min(least[side], perf_counter() - start)
+                calls += 1
+    return least[0], least[1]
 
 
 def summary(lines: list[Line]) -> str:

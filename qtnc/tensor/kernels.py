@@ -34,7 +34,7 @@ def fastest_path(network: TensorNetwork, rows: int, *, folded: bool = False) -> 
 
 
 def kernels(network: TensorNetwork, path: Path, rows: int, *, folded: bool = False) -> tuple[Kernel, ...]:
-    """Operators of one call at ``rows`` rows of x; reshapes cost nothing.
+    """Operators of one call at ``rows`` rows of x.
 
     Parameters
     ----------
@@ -63,6 +63,8 @@ def _contract(step: Step, left: Axes, right: Axes, sizes: dict[str, int], *, fol
     theirs = tuple(i for i in right if i not in left)
     found = [*transposition(left, rows + shared + mine + summed, sizes)]
     found += () if folded else transposition(right, shared + summed + theirs, sizes)
+    if max(len(left), len(right)) > 2:  # modes are joined before the product and split after it, which moves nothing
+        found += [Kernel(), Kernel()]
     lead, batch, own, inner, columns = (prod(sizes[i] for i in axes) for axes in (rows, shared, mine, summed, theirs))
     if shared:
         found.append(product(own, inner, columns, batch=lead * batch, matrices=batch))
