@@ -1,4 +1,4 @@
-"""ONNX out: standard operators only, checked, weights inside or, from 1 GiB on, beside it."""
+"""ONNX out: standard operators only, checked, weights inside or, from 256 MiB on, beside it."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import onnx_ir as ir
 from qtnc.errors import BackendError
 from qtnc.ir.initializers import in_memory
 
-INLINE_LIMIT = 1 << 30
-"""Bytes of weights up to which the model is a single file; protobuf ends at 2 GiB."""
+INLINE_LIMIT = 1 << 28
+"""Bytes of weights up to which the model is a single file, which is in memory three times while it is written."""
 
 
 def emit_onnx(model: ir.Model, folder: Path) -> None:

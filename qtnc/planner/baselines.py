@@ -14,13 +14,19 @@ GROUP = 32
 def baselines_of(problem: Problem, parameters: int) -> Baselines:
     """Errors of the baselines at ``parameters`` stored numbers, in the problem's metric."""
     rank = max(1, min(min(problem.shape), parameters // sum(problem.shape)))
-    plain = problem.low_rank(rank) if problem.covariance is None else nearest(problem.weight, rank)
+    best = problem.error(product(problem.low_rank(rank)))
+    weighted = problem.covariance is not None
     return Baselines(
-        svd=problem.error(np.asarray(plain[0] @ plain[1])),
-        whitened_svd=problem.spectrum.error(rank) if problem.covariance is not None else None,
+        svd=problem.error(product(nearest(problem.weight, rank))) if weighted else best,
+        whitened_svd=best if weighted else None,
         int8=problem.error(rounded(problem.weight, bits=8, group=problem.shape[0])),
         int4=problem.error(rounded(problem.weight, bits=4, group=GROUP)),
     )
+
+
+def product(factors: tuple[Matrix, Matrix]) -> Matrix:
+    """The matrix that two factors make."""
+    return np.asarray(factors[0] @ factors[1])
 
 
 def rounded(weight: Matrix, bits: int, group: int) -> Matrix:

@@ -48,7 +48,8 @@ class LowRank:
         else:
             rank = min(full, self.rank or full)
             reason = "rank as asked" if rank == self.rank else "full rank"
-        return Proposal(LowRank(rank=rank), problem.spectrum.error(rank), reason)
+        a, b = problem.low_rank(rank)
+        return Proposal(LowRank(rank=rank), problem.error(a @ b), reason)
 
     def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
         """Return the one network."""

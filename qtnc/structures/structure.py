@@ -39,9 +39,16 @@ class Problem:
 
     def low_rank(self, rank: int) -> tuple[Matrix, Matrix]:
         """Factors (M, rank) and (rank, N) of the nearest matrix of a rank, from the spectrum where it is known."""
-        if "spectrum" in self.__dict__:
-            return project(self.weight, self.spectrum, rank)
-        return nearest(self.weight, rank, self.covariance)
+        if rank not in self._low_rank:
+            known = "spectrum" in self.__dict__
+            self._low_rank[rank] = (
+                project(self.weight, self.spectrum, rank) if known else nearest(self.weight, rank, self.covariance)
+            )
+        return self._low_rank[rank]
+
+    @cached_property
+    def _low_rank(self) -> dict[int, tuple[Matrix, Matrix]]:
+        return {}
 
     def error(self, approximation: Matrix) -> float:
         """Relative output error of an approximation (M, N)."""

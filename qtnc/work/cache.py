@@ -50,9 +50,7 @@ class Cache:
             content = json.loads((entry / FACTS).read_text(encoding="utf-8"))
             arrays = tuple(_load(entry / f"{k}.npy", kept) for k, kept in enumerate(content["arrays"]))
             os.utime(entry)  # the least recently used go first
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             shutil.rmtree(entry, ignore_errors=True)
             return None
         return Outcome(content["facts"], arrays)

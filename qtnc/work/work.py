@@ -1,8 +1,9 @@
 """How units are run: side by side or one after the other, kept on disk or not. What comes of them is the same."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -11,6 +12,7 @@ from qtnc.errors import Diagnostic, WorkError
 from qtnc.tensor.threads import one_thread
 from qtnc.work.cache import Cache
 from qtnc.work.digest import digest
+from qtnc.work.leaving import leave_with
 from qtnc.work.unit import Outcome, Task, Unit
 
 
@@ -92,7 +94,9 @@ class Work:
             for task, key in tasks:
                 yield _worked(task.unit(), self.cache, key)
             return
-        run = Parallel(n_jobs=min(self.jobs, len(tasks)), return_as="generator", pre_dispatch="n_jobs", batch_size=1)
+        jobs = min(self.jobs, len(tasks))
+        told: dict[str, Any] = {"initializer": leave_with, "initargs": (os.getpid(),)}
+        run = Parallel(jobs, "loky", return_as="generator", pre_dispatch="n_jobs", batch_size=1, **told)
         calls = (delayed(_worked_apart)(task.unit(), self.cache, key) for task, key in tasks)
         try:
             for (_, key), outcome in zip(tasks, run(calls), strict=True):

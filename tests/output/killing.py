@@ -1,4 +1,4 @@
-"""Kill a compile at many moments: ``killing.py MODEL SPEC OUT KILLS [--force]``; prints what was found after each."""
+"""Kill a compile at many moments: ``killing.py MODEL SPEC OUT KILLS [OPTIONS]``; prints what was found after each."""
 
 import hashlib
 import json
@@ -33,8 +33,9 @@ def check(folder: Path) -> None:
     assert all(hashlib.sha256((folder / f).read_bytes()).hexdigest() == h for f, h in files.items())
 
 
-def run(model: Path, spec: Path, out: Path, kills: int, force: list[str]) -> dict[str, int]:
-    command = ["compile", str(model), str(spec), "-o", str(out), *force]
+def run(model: Path, spec: Path, out: Path, kills: int, options: list[str]) -> dict[str, int]:
+    command = ["compile", str(model), str(spec), "-o", str(out), *options]
+    force = "--force" in options
     begin = time.perf_counter()
     assert os.waitpid(start(command), 0)[1] == 0
     whole = time.perf_counter() - begin

@@ -11,8 +11,8 @@ import pytest
 SWEEP = Path(__file__).with_name("killing.py")
 
 
-def sweep(place: Any, kills: int, force: str) -> dict[str, int]:
-    arguments = [place.model, place.spec, place.out, str(kills), force]
+def sweep(place: Any, kills: int, *options: str) -> dict[str, int]:
+    arguments = [place.model, place.spec, place.out, str(kills), *options]
     done = subprocess.run([sys.executable, SWEEP, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, int] = json.loads(done.stdout)
@@ -24,10 +24,19 @@ def test_killed_at_a_few_moments(force: str, place: Any) -> None:
     sweep(place, 6, force)
 
 
+def test_killed_with_workers(place: Any) -> None:
+    """Two weights, so that each has a worker, which ends with the compile."""
+    place.spec.write_text(place.spec.read_text().replace('"up"', '"*"'))
+    sweep(place, 4, "--force", "--jobs=2", "--no-cache")
+
+
 @pytest.mark.conformance
-@pytest.mark.parametrize("force", ["", "--force"])
-def test_killed_at_many_moments(force: str, place: Any) -> None:
-    assert sweep(place, 40, force)["left"] > 0  # some fell while the folder was being written
+@pytest.mark.parametrize(
+    "options", [[], ["--force"], ["--jobs=2", "--no-cache"], ["--force", "--jobs=2", "--no-cache"]]
+)
+def test_killed_at_fifty_moments(options: list[str], place: Any) -> None:
+    place.spec.write_text(place.spec.read_text().replace('"up"', '"*"'))
+    assert sweep(place, 50, *options)["left"] > 0  # some fell while the folder was being written
 
 
 def test_killed_by_a_limit_on_file_sizes(place: Any) -> None:
