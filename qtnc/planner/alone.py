@@ -53,7 +53,7 @@ def in_torch(model: ir.Model) -> Call:
     with TemporaryDirectory() as folder:
         emit_torch(model, Path(folder))
         module = load_emitted(Path(folder))
-    kind = getattr(torch, dtype.name.lower() if dtype != ir.DataType.FLOAT else "float32")
+    kind = getattr(torch, dtype.numpy().name)
 
     def at(rows: int) -> Callable[[], object]:
         x = torch.from_numpy(np.random.default_rng(0).standard_normal((rows, features))).to(kind)
@@ -91,8 +91,8 @@ def model_of(chain: Chain, shape: tuple[int, int], dtype: ir.DataType, opset: in
     model = ir.Model(graph, ir_version=10)
 
     def weight(name: str, sizes: tuple[int, ...]) -> ir.Value:
-        array = (rng.standard_normal(sizes) / np.sqrt(shape[0])).astype(dtype.numpy())
-        tensor = ir.tensor(array, name=name)
+        array = rng.random(sizes, np.float32) - np.float32(0.5)
+        tensor = ir.tensor(array.astype(dtype.numpy()), name=name)
         value = ir.val(name, dtype, sizes, const_value=tensor)
         graph.register_initializer(value)
         return value

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import prod
 from time import perf_counter
 
 import onnx_ir as ir
@@ -17,6 +18,12 @@ ROWS = (1, 8, 128, 1024)
 
 MOST_ROWS = 1 << 12
 """Rows beyond which time grows with them, so that no more are measured."""
+
+MOST_NUMBERS = 1 << 25
+"""Numbers that x and y may have together, in one call: 128 MB in float32. Wider layers are measured at fewer rows."""
+
+LARGEST = 1 << 29
+"""Bytes of a dense weight beyond which a layer is not measured: both would have to be held beside the model."""
 
 BUDGET_SECONDS = 0.02
 """Time given to one comparison."""
@@ -42,21 +49,26 @@ class LatencyMeter:
         self._dense = lru_cache(maxsize=2 * len(RUNTIMES))(self._opened_dense)
         self._ours: tuple[object, Call] | None = None
 
-    def measure(self, chain: Chain, dtype: ir.DataType, rows: int) -> Latency:
-        """Time ``x . N`` beside ``x . W`` at ``rows`` rows, in the one of the deciding runtimes where it does worst."""
+    def measure(self, chain: Chain, dtype: ir.DataType, rows: int) -> Latency | None:
+        """Time ``x . N`` beside ``x . W`` at ``rows`` rows, in the one of the deciding runtimes where it does worst.
+
+        None for a weight too large to be held twice.
+        """
+        if _too_large(chain, dtype):
+            return None
         return max((self._time(chain, dtype, r, rows) for r in self.runtimes), key=lambda found: found.ratio)
 
     def times(self, chain: Chain, dtype: ir.DataType, rows: int) -> tuple[Latency, ...]:
         """The same in every runtime, at ``ROWS`` and ``rows``; when the time of the plan is up, what is known of it."""
         found = []
-        for runtime in RUNTIMES:
-            for at in sorted({*ROWS, min(rows, MOST_ROWS)}):
+        for runtime in RUNTIMES if not _too_large(chain, dtype) else ():
+            for at in sorted({_measurable(chain, r) for r in (*ROWS, rows)}):
                 if self._spent < TOTAL_SECONDS or self._key(chain, dtype, runtime, at) in self._known:
                     found.append(self._time(chain, dtype, runtime, at))
         return tuple(found)
 
     def _time(self, chain: Chain, dtype: ir.DataType, runtime: str, rows: int) -> Latency:
-        rows = min(rows, MOST_ROWS)
+        rows = _measurable(chain, rows)
         key = self._key(chain, dtype, runtime, rows)
         if key not in self._known:
             if runtime == TORCH:
@@ -75,9 +87,8 @@ class LatencyMeter:
         if runtime == ONNXRUNTIME:
             seconds = seconds_of(chain, rows, folded=True)
             expected = (seconds + CALL_SECONDS) / (dense_seconds(shape, rows) + CALL_SECONDS)
-        name = dtype.name.lower() if dtype != ir.DataType.FLOAT else "float32"
         dense_ms, ours_ms = 1e3 * found.first, 1e3 * found.second
-        return Latency(rows, dense_ms, ours_ms, runtime, 1, name, found.noise, expected)
+        return Latency(rows, dense_ms, ours_ms, runtime, 1, dtype.numpy().name, found.noise, expected)
 
     def _opened(self, chain: Chain, dtype: ir.DataType, runtime: str) -> Call:
         """Ours, kept open until another is asked for."""
@@ -96,6 +107,15 @@ class LatencyMeter:
 
 def _open(runtime: str) -> Callable[[ir.Model], Call]:
     return in_onnxruntime if runtime == ONNXRUNTIME else in_torch
+
+
+def _measurable(chain: Chain, rows: int) -> int:
+    """So many rows, or as many as are measured of a layer so wide."""
+    return min(rows, MOST_ROWS, max(1, MOST_NUMBERS // sum(_shape(chain))))
+
+
+def _too_large(chain: Chain, dtype: ir.DataType) -> bool:
+    return prod(_shape(chain)) * dtype.itemsize > LARGEST
 
 
 def _shape(chain: Chain) -> tuple[int, int]:

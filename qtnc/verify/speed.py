@@ -12,7 +12,7 @@ from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import Feed
 from qtnc.errors import BackendError
 from qtnc.pipeline import Pipeline
-from qtnc.planner.alone import on_one_thread
+from qtnc.planner.alone import NATIVE, on_one_thread
 from qtnc.planner.runtimes import ONNXRUNTIME, TORCH
 from qtnc.planner.stopwatch import alternate
 from qtnc.road.road import read_road
@@ -70,7 +70,7 @@ def measure_speed(
         return ()
     data, feed = inputs.check.data or "seeded", inputs.feeds[0]
     found = []
-    if "onnx" in backends:
+    if "onnx" in backends and _runs_in_onnxruntime(model):
         ours = onnx_runner(folder / "onnx" / "model.onnx", threads=1)
         found.append(_compared(ONNXRUNTIME, data, feed, onnx_runner(original, threads=1), ours))
     if "torch" in backends:
@@ -78,6 +78,12 @@ def measure_speed(
         if (truth := _original_in_torch(model, *names)) is not None:
             found.append(_compared(TORCH, data, feed, truth, torch_runner(folder / "torch", *names)))
     return tuple(found)
+
+
+def _runs_in_onnxruntime(model: ir.Model) -> bool:
+    """Whether onnxruntime has kernels for the types of the weights, on a CPU."""
+    kinds = {v.dtype for graph in model.graphs() for v in graph.initializers.values()}
+    return not any(kind is not None and kind.is_floating_point() and kind not in NATIVE for kind in kinds)
 
 
 def _compared(runtime: str, data: str, feed: Feed, original: Runner, ours: Runner) -> Speed:

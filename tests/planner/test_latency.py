@@ -99,7 +99,7 @@ def test_every_type_of_weight_is_measured_where_there_are_kernels(name: str, dty
         # onnxruntime has no product of bfloat16 on a CPU.
         assert used == (FLOAT if (runtime, dtype) == (ONNXRUNTIME, "BFLOAT16") else kind)
         y = opened(model_of(in_order(parts), shape_of(parts), used, 18))(3)()
-        found = y[0].dtype.name if isinstance(y, list) else str(y.dtype)  # type: ignore[attr-defined]
+        found = y[0].dtype.name if isinstance(y, list) else str(y.dtype)
         plain = {"FLOAT": "float32", "DOUBLE": "float64"}.get(used.name, used.name.lower())
         assert found.removeprefix("torch.") == plain
 
@@ -172,8 +172,22 @@ def test_all_rows_and_runtimes_are_told(told: Told) -> None:
     assert decided in found
     assert len(made) == len(found)
     assert [t.rows for t in meter.times(chain, FLOAT, 8)] == [*ROWS, *ROWS]
+
+
+def test_a_layer_is_measured_within_bounds(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = in_order([OPERATOR])
     # Beyond that many rows time grows with them, and memory too.
-    assert meter.measure(chain, FLOAT, 10**9).rows == MOST_ROWS
+    most = LatencyMeter(18).measure(chain, FLOAT, 10**9)
+    assert most is not None
+    assert most.rows == MOST_ROWS
+    monkeypatch.setattr(latency, "MOST_NUMBERS", 100 * (16 + 24))
+    assert {t.rows for t in LatencyMeter(18).times(chain, FLOAT, 300)} == {1, 8, 100}
+    made = len(told)
+    monkeypatch.setattr(latency, "LARGEST", 4 * 16 * 24 - 1)
+    assert LatencyMeter(18).measure(chain, FLOAT, 8) is None
+    assert LatencyMeter(18).times(chain, FLOAT, 8) == ()
+    assert LatencyMeter(18).measure(chain, ir.DataType.FLOAT16, 8) is not None
+    assert len(told) == made + 1
 
 
 def test_when_time_is_up_only_what_decides_is_measured(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -424,3 +424,18 @@ def test_an_ignored_layer_is_planned_by_nobody_and_shown(planned: Planning, toys
     assert plan.ignored == (Ignored("down", "spec.qtn:6"),)
     assert plan.unclaimed == 0
     assert "down: ignored by spec.qtn:6" in plan_table(plan).splitlines()
+
+
+def test_rows_reach_the_search_under_latency_alone(planned: Planning, toys: ModuleType) -> None:
+    """A sum of Kronecker products, which an operator holds in less than low rank does, and slower."""
+    rng = np.random.default_rng(0)
+    whole = sum(np.kron(rng.standard_normal((8, 8)), rng.standard_normal((8, 8))) for _ in range(4))
+    proto = single(toys, 64, 64, 256)
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.asarray(whole, np.float32), "w"))
+    text = "select all = *\nrewrite all -> mpo(sites: auto, error: 70%)\n"
+    found = {}
+    for goal in ("memory", "balanced", "latency"):
+        (found[goal],) = planned(proto, f"optimize {goal}\n{text}", ratio=0.5).plan.layers
+    assert found["memory"].settled == found["balanced"].settled != found["latency"].settled
+    assert found["memory"].parameters < found["latency"].parameters < 64 * 64
+    assert found["latency"].reason.startswith("fastest by the cost model")
