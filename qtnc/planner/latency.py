@@ -11,7 +11,7 @@ from qtnc.planner.alone import Call, Chain, in_onnxruntime, in_torch, measured_i
 from qtnc.planner.plan import Latency
 from qtnc.planner.runtimes import ONNXRUNTIME, RUNTIMES, TORCH
 from qtnc.planner.stopwatch import alternate
-from qtnc.structures.cost import dense_seconds, seconds_of
+from qtnc.structures.cost import dense_seconds, seconds_of, width_of
 
 ROWS = (1, 8, 128, 1024)
 """Rows at which everything is measured, besides those that the spec binds."""
@@ -20,7 +20,7 @@ MOST_ROWS = 1 << 12
 """Rows beyond which time grows with them, so that no more are measured."""
 
 MOST_NUMBERS = 1 << 25
-"""Numbers that x and y may have together, in one call: 128 MB in float32. Wider layers are measured at fewer rows."""
+"""Numbers that x, y and what lies between may each have: 128 MB in float32. Wide layers are measured at fewer rows."""
 
 LARGEST = 1 << 29
 """Bytes of a dense weight beyond which a layer is not measured: both would have to be held beside the model."""
@@ -111,7 +111,8 @@ def _open(runtime: str) -> Callable[[ir.Model], Call]:
 
 def _measurable(chain: Chain, rows: int) -> int:
     """So many rows, or as many as are measured of a layer so wide."""
-    return min(rows, MOST_ROWS, max(1, MOST_NUMBERS // sum(_shape(chain))))
+    widest = max(*_shape(chain), *(width_of(product, order) for product, order in chain))
+    return min(rows, MOST_ROWS, max(1, MOST_NUMBERS // widest))
 
 
 def _too_large(chain: Chain, dtype: ir.DataType) -> bool:

@@ -1,12 +1,14 @@
 """Orders, flops and estimated seconds of products, whether tensor networks or circuits."""
 
 from collections.abc import Iterable
+from math import prod
 
 from qtnc.quantum import schedule
 from qtnc.quantum.circuit import Circuit
 from qtnc.roofline import Kernel, seconds
 from qtnc.tensor import kernels
-from qtnc.tensor.network import TensorNetwork
+from qtnc.tensor.network import TensorNetwork, X
+from qtnc.tensor.order import steps
 
 Order = tuple[tuple[int, ...], ...]
 """The path of a network, or the blocks of a circuit."""
@@ -34,6 +36,15 @@ def flops_of(product: Product, order: Order, rows: int, *, folded: bool = False)
 def seconds_of(chain: Iterable[tuple[Product, Order]], rows: int, threads: int = 1, *, folded: bool = False) -> float:
     """Estimated seconds that products, each in its order, take one after another at ``rows`` rows of x."""
     return sum(seconds(_kernels(product, order, rows, folded=folded), threads) for product, order in chain)
+
+
+def width_of(product: Product, order: Order) -> int:
+    """Most numbers that one row of x is on its way through a product."""
+    if isinstance(product, Circuit):
+        return product.amplitudes
+    found = steps(product, tuple((a, b) for a, b in order))
+    ends = (product.inputs[X], product.output, *(step.out_indices for step in found if step.out_rows))
+    return max(prod(product.sizes(axes)) for axes in ends)
 
 
 def dense_seconds(shape: tuple[int, int], rows: int, threads: int = 1) -> float:
