@@ -1,14 +1,16 @@
 """Peak anonymous memory of compiling a model of several gigabytes, stage by stage.
 
-A chain of weight products of 4096 x 4096 is generated, its weights in a file beside it, and compiled in a process of
-its own, whose anonymous memory and that of its workers is sampled: mapped files are not counted, for the system can
-drop them at any moment. What verification takes is printed apart: it runs both models in onnxruntime and torch.
+A chain of weight products of 2048 x 8192 and back is generated, its weights in a file beside it, and compiled in a
+process of its own, whose anonymous memory and that of its workers is sampled: mapped files are not counted, for the
+system can drop them at any moment. What verification takes is printed apart: it runs both models in onnxruntime and
+torch.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
@@ -23,7 +25,7 @@ from qtnc.report.text import table
 from qtnc.work.cache import Cache
 from qtnc.work.work import Progress, Work
 
-WIDTH = 4096
+WIDTHS = (2048, 8192)
 SPEC = """qtn 1
 bind rows = 1
 optimize memory
@@ -47,7 +49,7 @@ def main() -> None:
         return
     with TemporaryDirectory(prefix="qtnc-memory-") as name:
         folder = Path(name)
-        write_model(folder / "model.onnx", int(options.gigabytes * 1e9 / (4 * WIDTH * WIDTH)) + 1)
+        write_model(folder / "model.onnx", int(options.gigabytes * 1e9 / (4 * prod(WIDTHS))) + 1)
         emits = "\n".join(f"emit {backend}" for backend in options.emit)
         (folder / "spec.qtn").write_text(SPEC.format(rule=options.rule, emits=emits))
         command = [sys.executable, __file__, "--here", name, "--jobs", str(options.jobs)]
@@ -67,18 +69,19 @@ def _row(stage: str, peak: int, beside: int) -> list[str]:
 def write_model(path: Path, layers: int) -> None:
     """Write a chain of products; the weights go to the file one at a time."""
     rng = np.random.default_rng(0)
-    nodes, weights, bytes_each = [], [], 4 * WIDTH * WIDTH
+    nodes, weights, bytes_each = [], [], 4 * prod(WIDTHS)
     with path.with_name(f"{path.name}.data").open("wb") as beside:
         for k in range(layers):
             name = f"{'odd' if k % 2 else 'even'}_{k}"
-            beside.write((rng.standard_normal((WIDTH, WIDTH), np.float32) / np.float32(WIDTH**0.5)).tobytes())
-            weight = TensorProto(name=f"{name}.weight", data_type=TensorProto.FLOAT, dims=[WIDTH, WIDTH])
+            shape = WIDTHS[k % 2], WIDTHS[1 - k % 2]
+            beside.write((rng.standard_normal(shape, np.float32) / np.float32(shape[0] ** 0.5)).tobytes())
+            weight = TensorProto(name=f"{name}.weight", data_type=TensorProto.FLOAT, dims=shape)
             weight.data_location = TensorProto.EXTERNAL
             where = {"location": f"{path.name}.data", "offset": k * bytes_each, "length": bytes_each}
             weight.external_data.extend(onnx.StringStringEntryProto(key=a, value=str(b)) for a, b in where.items())
             weights.append(weight)
             nodes.append(helper.make_node("MatMul", [f"x_{k}", weight.name], [f"x_{k + 1}"], name))
-    ends = [helper.make_tensor_value_info(f"x_{k}", TensorProto.FLOAT, ["rows", WIDTH]) for k in (0, layers)]
+    ends = [helper.make_tensor_value_info(f"x_{k}", TensorProto.FLOAT, ["rows", WIDTHS[k % 2]]) for k in (0, layers)]
     graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
 

@@ -15,8 +15,12 @@ from qtnc.calibrate.data import DataSet, load_npz
 from qtnc.errors import printable
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
+from qtnc.look.check import Checked, check_spec
+from qtnc.look.facts import LayerFacts, layer_facts
 from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
+from qtnc.look.why import Why
+from qtnc.look.why import why as ask_why
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
@@ -30,8 +34,9 @@ from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
+from qtnc.source import Source
 from qtnc.spec.program import Spec
-from qtnc.spec.read import read_spec
+from qtnc.spec.read import read_source, read_spec
 from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
@@ -57,10 +62,10 @@ class Compiled:
 
 
 def read(
-    model_path: Path, spec_path: Path, stage: str | None = None, settings: Sequence[str] = ()
+    model_path: Path, spec_text: Path | Source, stage: str | None = None, settings: Sequence[str] = ()
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
-    spec = override(read_spec(spec_path, STRUCTURES, BACKENDS).at(stage), settings)
+    spec = override(_spec(spec_text, stage), settings)
     model = read_model(model_path)
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
@@ -71,21 +76,42 @@ def prepare(model: ir.Model) -> ir.Model:
     return Pipeline(read_road().prepare({})).run(model).model
 
 
+def inspect(model_path: Path, *, spectra: bool = False) -> tuple[LayerFacts, ...]:
+    """The layers of a model under their canonical names; ``spectra`` adds what tells which of them will compress."""
+    return layer_facts(prepare(read_model(model_path)), spectra=spectra)
+
+
 def plan(
     model_path: Path,
-    spec_path: Path,
+    spec_text: Path | Source,
     stage: str | None = None,
     settings: Sequence[str] = (),
     work: Work = Work(),
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
-    model, spec, data = read(model_path, spec_path, stage, settings)
+    model, spec, data = read(model_path, spec_text, stage, settings)
     return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
+
+
+def check(spec_text: Path | Source, model_path: Path | None, stage: str | None = None) -> tuple[Spec, Checked | None]:
+    """A spec, read whole, and what it selects of a model where one is given; no weight is read."""
+    if model_path is None:
+        return _spec(spec_text, stage), None
+    model, spec, _ = read(model_path, spec_text, stage)
+    return spec, check_spec(prepare(model), spec)
+
+
+def why(
+    model_path: Path, spec_text: Path | Source, layer: str, stage: str | None = None, settings: Sequence[str] = ()
+) -> Why:
+    """What every statement of a spec is to one layer; see :func:`qtnc.look.why.why`."""
+    model, spec, _ = read(model_path, spec_text, stage, settings)
+    return ask_why(prepare(model), spec, layer)
 
 
 def compile_model(
     model_path: Path,
-    spec_path: Path,
+    spec_text: Path | Source,
     out: Path,
     *,
     stage: str | None = None,
@@ -114,12 +140,11 @@ def compile_model(
     look.check(road)
     check_free(out, force=force)
     with watch.stage("read"):
-        model, spec, data = read(model_path, spec_path, stage, settings)
+        model, spec, data = read(model_path, spec_text, stage, settings)
         obeyed = read_plan(recorded) if recorded else None
         sources = (
             model_path,
-            spec_path,
-            *([recorded] if recorded else []),
+            *(path for path in (spec_text, recorded) if isinstance(path, Path)),
             *external_files(model_path),
             *(d.path for d in spec.data.values()),
         )
@@ -185,6 +210,13 @@ def run_circuits(
     found = model_path is not None or locate(out, manifest.original).is_file()
     model = prepare(read_original(out, manifest, model_path)[1]) if found else None
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
+
+
+def _spec(text: Path | Source, stage: str | None) -> Spec:
+    """A spec from a file, or from a text whose paths start at the working directory."""
+    if isinstance(text, Source):
+        return read_source(text, STRUCTURES, BACKENDS, Path()).at(stage)
+    return read_spec(text, STRUCTURES, BACKENDS).at(stage)
 
 
 def _owned_up(planned: Planned, ran: Sequence[Ran]) -> Plan:

@@ -25,7 +25,7 @@ FLOORS = [
     {"qtnc.report"},
     {"qtnc.run"},
     {"qtnc.compiler"},
-    {"qtnc.cli"},
+    {"qtnc.cli", "qtnc.api"},
     {"qtnc.__main__"},
 ]
 
@@ -66,8 +66,7 @@ def imports(path: Path) -> list[str]:
 @pytest.mark.parametrize(("path", "module"), FILES, ids=[module for _, module in FILES])
 def test_imports_go_down(path: Path, module: str) -> None:
     if module == "qtnc.__init__":
-        assert imports(path) == []
-        return
+        return  # what it offers it loads when asked; tests/test_packaging.py holds that
     for imported in imports(path):
         if imported == "qtnc" or part(imported) == part(module):
             continue

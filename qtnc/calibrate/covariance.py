@@ -1,6 +1,8 @@
 """Covariances of what enters each layer, streamed through onnxruntime."""
 
+import mmap
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from tempfile import TemporaryFile
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +14,9 @@ from qtnc.errors import DataError
 from qtnc.ir.layers import Layer
 
 Place = tuple[str, int]
+
+MAPPED = 1 << 23
+"""Bytes from which a covariance is mapped from a file: the system may write it out."""
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -37,7 +42,7 @@ def covariances(
     """
     found = list(layers)
     wanted = {_place(layer): layer for layer in found}
-    sums = {place: np.zeros((layer.matrix_shape[0],) * 2) for place, layer in wanted.items()}
+    sums = {place: _square(layer.matrix_shape[0]) for place, layer in wanted.items()}
     rows = dict.fromkeys(sums, 0)
     names = list(dict.fromkeys(name for name, _ in sums))
     for values in activations(model, names, data, BATCH):
@@ -54,11 +59,22 @@ def covariances(
     for layer in found:
         pools.setdefault(pool(layer), []).append(_place(layer))
     means: dict[tuple[Place, ...], NDArray[np.float64]] = {}
-    for places in map(tuple, pools.values()):
+    for places in sorted(map(tuple, pools.values()), key=len, reverse=True):  # those alone are divided in place
         if places not in means:
-            total = sum((sums[place] for place in places[1:]), sums[places[0]].copy())
-            means[places] = total / max(1, sum(rows[place] for place in places))
+            total = sums[places[0]] if len(places) == 1 else sum((sums[p] for p in places[1:]), sums[places[0]].copy())
+            means[places] = np.divide(total, max(1, sum(rows[place] for place in places)), out=total)
     return {layer.name: means[tuple(pools[pool(layer)])] for layer in found}
+
+
+def _square(size: int) -> NDArray[np.float64]:
+    """Zeros (size, size); large ones in a file without a name, for a model has more of them than fit in memory."""
+    needed = 8 * size * size
+    if needed < MAPPED:
+        return np.zeros((size, size))
+    with TemporaryFile() as file:
+        file.truncate(needed)
+        mapped = mmap.mmap(file.fileno(), needed)
+    return np.frombuffer(mapped).reshape(size, size)
 
 
 def _place(layer: Layer) -> Place:

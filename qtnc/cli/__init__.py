@@ -11,7 +11,19 @@ import sys
 from collections.abc import Sequence
 
 from qtnc import __version__
-from qtnc.cli import caching, compiling, inspecting, optimising, passes, planning, running, verifying
+from qtnc.cli import (
+    caching,
+    checking,
+    compiling,
+    formatting,
+    inspecting,
+    optimising,
+    passes,
+    planning,
+    running,
+    verifying,
+    why,
+)
 from qtnc.errors import InternalError, QtncError, visible
 
 INTERRUPTED = 130
@@ -77,6 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"qtnc {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (inspecting, planning, compiling, verifying, running, optimising, passes, caching):
+    for command in (
+        inspecting,
+        checking,
+        formatting,
+        why,
+        planning,
+        compiling,
+        verifying,
+        running,
+        optimising,
+        passes,
+        caching,
+    ):
         command.add(commands)
     return parser

@@ -2,9 +2,14 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qtnc.cli.arguments import Commands, form
+
+if TYPE_CHECKING:
+    from qtnc.look.facts import LayerFacts
 
 
 def add(commands: Commands) -> None:
@@ -19,30 +24,19 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from qtnc.compiler import prepare
-    from qtnc.importers.onnx import read_model
-    from qtnc.ir.layers import find_layers
-    from qtnc.look.spectra import spectrum_of
+    from qtnc.compiler import inspect
     from qtnc.report.text import inspect_table
     from qtnc.report.tools import spectra_table
 
-    layers = find_layers(prepare(read_model(options.model)))
-    spectra = [spectrum_of(layer) for layer in layers] if options.spectra else []
+    layers = inspect(options.model, spectra=options.spectra)
     if options.format == "json":
-        rows = [
-            {
-                "layer": x.name,
-                "op": x.op,
-                "shape": x.shape,
-                "dtype": x.dtype.name,
-                "elements": x.elements,
-                "bytes": x.bytes,
-            }
-            for x in layers
-        ]
-        for row, spectrum in zip(rows, spectra, strict=False):
-            row["spectrum"] = spectrum.to_json()
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([_row(layer) for layer in layers], indent=2))
     else:
-        print(spectra_table(layers, spectra) if options.spectra else inspect_table(layers))
+        print(spectra_table(layers) if options.spectra else inspect_table(layers))
     return 0
+
+
+def _row(layer: "LayerFacts") -> dict[str, Any]:
+    row = {"layer": layer.name, **asdict(layer)}
+    del row["name"], row["spectrum"]
+    return row | {"spectrum": layer.spectrum.to_json()} if layer.spectrum else row

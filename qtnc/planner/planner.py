@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
-from qtnc.errors import printable, visible
+from qtnc.errors import printable
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.ir.rows import rows_of, unbound
+from qtnc.planner.claim import declined_by, place_of
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.objective import refusal
@@ -26,8 +27,7 @@ from qtnc.planner.runtimes import folded, runtimes_of
 from qtnc.planner.totals import sharing_notes, totals, totals_after, weights_of
 from qtnc.planner.weighing import Found, pool_of, weigh
 from qtnc.rewrite.decision import Decision
-from qtnc.rewrite.products import declined
-from qtnc.spec.program import Ignore, Rewrite, Spec
+from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import Selected, claims, ignored, select_layers
 from qtnc.structures.cost import choose_order, flops_of
 from qtnc.work.work import Work
@@ -77,7 +77,7 @@ def make_plan(
     claimed = claims(spec, selected)
     check_devices(spec, layers, claimed)
     rules = [(layer, claimed[layer.name][0]) for layer in layers if layer.name in claimed]
-    open_to_it = [(layer, rule) for layer, rule in rules if not _declined(layer, rule)]
+    open_to_it = [(layer, rule) for layer, rule in rules if not declined_by(layer, rule)]
     metrics = _statistics(model, open_to_it, data)
     start = perf_counter()
     found = obeyed.found(open_to_it, metrics, work) if obeyed else weigh(spec, open_to_it, metrics, work)
@@ -106,7 +106,7 @@ def make_plan(
         bytes=after[1],
         notes=tuple(notes),
         estimate=_estimate(seconds, layers, before[1]),
-        ignored=tuple(Ignored(x.name, _place(alone[x.name])) for x in layers if x.name in alone),
+        ignored=tuple(Ignored(x.name, place_of(alone[x.name])) for x in layers if x.name in alone),
         settings=dict(spec.settings),
         inputs=dict(inputs),
     )
@@ -143,7 +143,7 @@ class _Deciding:
         """The entry of one layer in the plan, and what its pass is told where it is rewritten."""
         rule, pool = rules[0], pool_of(layer, rules[0])
         stays = _dense(layer, rules, rows_of(layer.x, self.spec.binds, layer.features))
-        if reason := _declined(layer, rule):
+        if reason := declined_by(layer, rule):
             return replace(stays, reason=f"declined: {reason}"), None
         recorded = self.obeyed.layers[layer.name] if self.obeyed else None
         if recorded and recorded.structure == "dense":
@@ -182,8 +182,8 @@ def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
         layer=layer.name,
         op=layer.op,
         shape=layer.shape,
-        rule=_place(rules[0]),
-        overruled=tuple(_place(r) for r in rules[1:]),
+        rule=place_of(rules[0]),
+        overruled=tuple(place_of(r) for r in rules[1:]),
         structure="dense",
         settled={},
         metric=rules[0].data or "weights",
@@ -200,20 +200,6 @@ def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
         circuits=None,
         reason="",
     )
-
-
-def _declined(layer: Layer, rule: Rewrite) -> str | None:
-    """Why a rule cannot be followed on a layer, or None."""
-    if reason := declined(layer):
-        return reason
-    if rule.data and layer.nested:
-        return "it is in the body of another node, where data is not followed (rewrite it without `on`)"
-    return None
-
-
-def _place(rule: Rewrite | Ignore) -> str:
-    """File and line of a rule; folders stay out of plans and reports."""
-    return f"{visible(Path(rule.span.source.name).name)}:{rule.span.line}"
 
 
 def _estimate(seconds: float, layers: tuple[Layer, ...], model_bytes: int) -> Estimate:

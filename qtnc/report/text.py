@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from qtnc.errors import printable
-from qtnc.ir.layers import Layer
+from qtnc.look.facts import LayerFacts
 from qtnc.planner.plan import LayerPlan, Plan
 from qtnc.report.becomes import becomes
 from qtnc.report.times import MOST, distinct, rows_of_times, slower_than_dense, terms
 from qtnc.tensor.memory import size
+
+Columns = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Header and rows."""
 
 LEGEND = """\
 params, flops: share of dense. error: relative error of the layer's output, predicted, in the metric of the rule's data.
@@ -34,19 +37,29 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def inspect_table(layers: Sequence[Layer]) -> str:
+def inspect_columns(layers: Sequence[LayerFacts]) -> Columns:
     """Every layer by canonical name."""
     rows = [
-        [printable(x.name), x.op, "x".join(map(str, x.shape)), x.dtype.name.lower(), f"{x.elements:,}", size(x.bytes)]
+        [printable(x.name), x.op, "x".join(map(str, x.shape)), x.dtype.lower(), f"{x.elements:,}", size(x.bytes)]
         for x in layers
     ]
-    return table(["layer", "op", "weight", "dtype", "elements", "bytes"], rows)
+    return ["layer", "op", "weight", "dtype", "elements", "bytes"], rows
+
+
+def inspect_table(layers: Sequence[LayerFacts]) -> str:
+    """The same as text."""
+    return table(*inspect_columns(layers))
+
+
+def plan_columns(plan: Plan) -> Columns:
+    """A line a claimed layer."""
+    header = ["layer", "weight", "rule", "becomes", "params", "bytes", "error", "svd", "int8", "int4", "flops", "time"]
+    return header, [_plan_row(entry) for entry in plan.layers]
 
 
 def plan_table(plan: Plan) -> str:
     """The plan: a line a claimed layer, totals, what the compile will take."""
-    header = ["layer", "weight", "rule", "becomes", "params", "bytes", "error", "svd", "int8", "int4", "flops", "time"]
-    text = [table(header, [_plan_row(entry) for entry in plan.layers])]
+    text = [table(*plan_columns(plan))]
     text.append("")
     text += [f"{printable(e.layer)}: {e.reason}" for e in plan.layers if e.structure == "dense"]
     text += [f"{printable(e.layer)}: {_wins(e)}" for e in plan.layers if e.overruled]

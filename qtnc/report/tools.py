@@ -1,17 +1,27 @@
 """Tables of the tools for looking inside."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from qtnc.errors import printable
-from qtnc.ir.layers import Layer
+from qtnc.errors import printable, visible
+from qtnc.look.check import Checked
+from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
 from qtnc.look.watch import Lap
+from qtnc.look.why import Why
 from qtnc.report.text import table
 from qtnc.road.listing import PassEntry, PassOption
+from qtnc.spec.facts import axes, dtype_word
+from qtnc.spec.program import Spec
+from qtnc.spec.wording import clip
 
 SPECTRA_LEGEND = """\
 stable rank: squared norm by squared largest singular value. rank for: smallest rank within that error, without data;
 low rank is smaller than dense below `breaks even`. entropy: bits across the balanced cut, 0 for a Kronecker product."""
+
+SHOWN = 3
+"""Layers of a selector that are named."""
 
 
 def timing_table(laps: Sequence[Lap]) -> str:
@@ -21,14 +31,14 @@ def timing_table(laps: Sequence[Lap]) -> str:
     return table(["stage", "seconds", "share"], [*rows, ["total", f"{total:.3f}", "100.0%"]])
 
 
-def spectra_table(layers: Sequence[Layer], spectra: Sequence[Spectrum]) -> str:
+def spectra_table(layers: Sequence[LayerFacts]) -> str:
     """Every layer with the numbers that tell what will compress."""
     header = ["layer", "op", "weight", "elements", "stable rank", *(f"rank for {e:.0%}" for e in ERRORS)]
-    rows = [_spectrum_row(layer, spectrum) for layer, spectrum in zip(layers, spectra, strict=True)]
+    rows = [_spectrum_row(layer, layer.spectrum or Spectrum()) for layer in layers]
     return table([*header, "breaks even", "entropy"], rows) + f"\n{SPECTRA_LEGEND}"
 
 
-def _spectrum_row(layer: Layer, found: Spectrum) -> list[str]:
+def _spectrum_row(layer: LayerFacts, found: Spectrum) -> list[str]:
     start = [printable(layer.name), layer.op, "x".join(map(str, layer.shape)), f"{layer.elements:,}"]
     if found.stable_rank is None or found.ranks is None or found.entropy is None:
         return [*start, *(["-"] * (3 + len(ERRORS)))]
@@ -48,3 +58,58 @@ def passes_table(entries: Sequence[PassEntry]) -> str:
 
 def _option(option: PassOption) -> str:
     return f"{option.name}: {option.type}" + (f" = {option.default}" if option.default is not None else "")
+
+
+def why_text(why: Why) -> str:
+    """What the layer is, a block a statement, and what comes of them."""
+    layer = why.layer
+    facts = f"{layer.op}, {axes(layer.shape)}, {dtype_word(layer.dtype)}, {layer.elements:,} elements"
+    lines = [f"{printable(layer.name)}: {facts}", ""]
+    for answer in why.answers:
+        statement = visible(clip(answer.statement.text, 100))
+        lines.append(f"{visible(answer.statement.place())}: {statement}")
+        lines.append(f"    {'yes' if answer.holds else 'no'}{': ' if answer.reason else ''}{visible(answer.reason)}")
+    return "\n".join([*lines, "", visible(why.outcome)])
+
+
+def why_json(why: Why) -> dict[str, Any]:
+    """The same as data."""
+    answers = [
+        {"place": x.statement.place(), "statement": x.statement.text, "holds": x.holds, "reason": x.reason}
+        for x in why.answers
+    ]
+    return {"layer": why.layer.name, "answers": answers, "outcome": why.outcome}
+
+
+def check_text(spec: Spec, checked: Checked | None) -> str:
+    """A line a selector and a rewrite, or how much there is where no model was given."""
+    name = visible(Path(spec.source.name).name)
+    if checked is None:
+        counts = (len(spec.selects), "selector"), (len(spec.rewrites), "rewrite"), (len(spec.stages), "stage")
+        return f"{name}: {', '.join(_counted(*count) for count in counts)}; no mistakes"
+    lines = [f"{select}: {_chosen(names, checked.layers)}" for select, names in checked.selected.items()]
+    for rewrite, names in checked.rewrites:
+        many = "as many as plan finds" if names is None else _counted(len(names), "layer")
+        lines.append(f"{name}:{rewrite.span.line}: {visible(clip(rewrite.span.text, 80))}: {many}")
+    rest = "how many layers are left is decided by plan"
+    if checked.untouched is not None:
+        rest = f"{_counted(checked.untouched, 'layer')} in no rewrite"
+    return "\n".join([*lines, rest])
+
+
+def check_json(spec: Spec, checked: Checked | None) -> dict[str, Any]:
+    """The same as data; ``null`` is decided by plan."""
+    known = {} if checked is None else {"selected": dict(checked.selected), "untouched": checked.untouched}
+    rewrites = [{"place": rewrite.span.place(), "selector": rewrite.selector} for rewrite in spec.rewrites]
+    return {"spec": spec.source.name, "stage": spec.stage, "rewrites": rewrites, **known}
+
+
+def _chosen(names: tuple[str, ...] | None, layers: int) -> str:
+    if names is None:
+        return "decided by plan, for it reads weights"
+    shown = ", ".join(map(printable, names[:SHOWN]))
+    return f"{len(names)} of {_counted(layers, 'layer')}: {shown}{', ...' if len(names) > SHOWN else ''}"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

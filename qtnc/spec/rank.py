@@ -46,6 +46,9 @@ def _error(weight: NDArray[np.float64], structure: Structure) -> float:
 KEYS = ("elements", "bytes", "entropy", "decay", "error")
 """What layers are ranked by."""
 
+TOLD = frozenset({"elements", "bytes"})
+"""Keys that a layer tells without its weight."""
+
 AT_STRUCTURE = frozenset({"error"})
 """Keys that are asked at a structure."""
 

@@ -27,19 +27,29 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Mapping
     SpecError
         The file cannot be read, or the spec is wrong; errors of syntax and of meaning come together.
     """
+    return read_source(Source(str(path), read_text(path)), structures, backends, path.parent)
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a spec.
+
+    Raises
+    ------
+    SpecError
+        The file cannot be read, is too long or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(4 * MAX_LENGTH + 1)
         if len(content) > 4 * MAX_LENGTH:
             raise SpecError(too_long(str(path), MAX_LENGTH))
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"the spec is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}"
         raise SpecError(Diagnostic(message, place=str(path))) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SpecError(Diagnostic(f"cannot read the spec: {reason.lower()}", place=str(path))) from error
-    return read_source(Source(str(path), text), structures, backends, path.parent)
 
 
 def read_source(

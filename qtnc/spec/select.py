@@ -1,14 +1,15 @@
 """Selectors to layers: who is selected, and which rewrite has the last word on a layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from qtnc.errors import InternalError, SpecError
+from qtnc.errors import Diagnostic, InternalError, SpecError
 from qtnc.spec import program
 from qtnc.spec.explain import explain
 from qtnc.spec.facts import LayerFacts
 from qtnc.spec.members import Members, holds
-from qtnc.spec.rank import Ranking
+from qtnc.spec.rank import TOLD, Ranking
 from qtnc.spec.values import RefusedError
 
 Selected = Mapping[str, tuple[str, ...]]
@@ -52,11 +53,41 @@ def select_layers(
         With a diagnostic for every selector that matches nothing, at the part of it that let nothing through, and for
         every ``top`` whose layers have nothing to be ranked by.
     """
+    settled = settle(spec, layers, paths)
+    if settled.errors:
+        raise SpecError(*settled.errors)
+    return settled.chosen
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The selectors of a spec on the layers of a model.
+
+    Attributes
+    ----------
+    chosen : layer names by selector.
+    members : the same, and what is settled inside of selectors.
+    ranking : the values that layers were ranked by.
+    errors : one for every selector that matches nothing or cannot be settled.
+    """
+
+    chosen: dict[str, tuple[str, ...]]
+    members: Members
+    ranking: Ranking
+    errors: tuple[Diagnostic, ...]
+
+
+def settle(
+    spec: program.Spec, layers: Sequence[LayerFacts], paths: Paths | None = None, without: Collection[str] = ()
+) -> Settled:
+    """Find the layers of every selector but those ``without``, whatever is wrong; see :func:`select_layers`."""
     chosen: dict[str, tuple[str, ...]] = {}
     members = Members.of(layers)
     ranking = Ranking()
-    errors = []
+    errors: list[Diagnostic] = []
     for name, select in spec.selects.items():
+        if name in without:
+            continue
         # Backwards, so that what another is made from comes before it.
         for part in reversed(list(program.walk(select.predicate))):
             if isinstance(part, program.Top | program.Reach):
@@ -71,9 +102,7 @@ def select_layers(
         # A selector that is empty because an earlier one is would be the same error again.
         if not chosen[name] and all(members.selectors[used] for used in _selectors(select.predicate)):
             errors.append(explain(select, layers, members))
-    if errors:
-        raise SpecError(*errors)
-    return chosen
+    return Settled(chosen, members, ranking, tuple(errors))
 
 
 def _settle(
@@ -86,6 +115,16 @@ def _settle(
         raise InternalError(f"`{part.span.text}` is asked of layers without their graph")
     names = frozenset(layer.name for layer in among)
     return (paths.upstream if part.direction == "upstream" else paths.downstream)(names) - names
+
+
+def decided_by_weights(spec: program.Spec) -> frozenset[str]:
+    """Selectors that cannot be settled without reading weights: by themselves, or because of one that they name."""
+    found: set[str] = set()
+    for name, select in spec.selects.items():
+        ranked = any(isinstance(p, program.Top) and p.key not in TOLD for p in program.walk(select.predicate))
+        if ranked or _selectors(select.predicate) & found:
+            found.add(name)
+    return frozenset(found)
 
 
 def claims(spec: program.Spec, selected: Selected) -> dict[str, tuple[program.Rewrite, ...]]:

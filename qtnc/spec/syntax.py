@@ -42,7 +42,7 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     errors: list[Diagnostic] = []
     lost: set[str] = set()
     inside: dict[int, list[tree.Statement]] = {}  # what stands in a stage, by where the stage begins
-    for stretch in stretches(source, _lexemes(source.text), vocabulary()):
+    for stretch in stretches(source, lexemes(source.text), vocabulary()):
         outcome = _statement(source, stretch)
         if isinstance(outcome, tree.Header) and outcome.version.text != "1":
             # Another version has another grammar: no further complaint would make sense.
@@ -126,7 +126,8 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", lexer="basic", start=starts, propagate_positions=True)
 
 
-def _lexemes(text: str) -> list[Lexeme]:
+def lexemes(text: str) -> list[Lexeme]:
+    """Everything in a text but space and comments, each under the kind that the grammar has for its spelling."""
     return [Lexeme(t.type, str(t), t.start_pos or 0, t.line or 1) for t in _parser().lex(text)]
 
 

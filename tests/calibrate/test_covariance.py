@@ -74,6 +74,37 @@ def branches(toys: ModuleType) -> ir.Model:
     return read(toys.model(nodes, [toys.value("x", ["batch", 5])], [toys.value("y", ["batch", 7])], weights))
 
 
+def test_large_ones_lie_in_a_file(toys: ModuleType) -> None:
+    model, x = read(toys.mlp()), np.random.default_rng(0).standard_normal((6, 16)).astype(np.float32)
+    held = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(covariance, "MAPPED", 1)
+        mapped = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
+    for name, array in mapped.items():
+        np.testing.assert_array_equal(array, held[name])
+        assert not array.flags.owndata
+
+
+def test_a_value_may_count_alone_and_with_another(toys: ModuleType) -> None:
+    """q is weighed by x; k reads x too, and is one weight with a layer that reads twice x."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "q.weight"], ["a"], name="q"),
+        helper.make_node("MatMul", ["x", "k.weight"], ["b"], name="k"),
+        helper.make_node("Add", ["x", "x"], ["d"]),
+        helper.make_node("MatMul", ["d", "o.weight"], ["c"], name="o"),
+        helper.make_node("Sum", ["a", "b", "c"], ["y"]),
+    ]
+    weights = [toys.weight(f"{name}.weight", 5, 6) for name in "qko"]
+    model = read(toys.model(nodes, [toys.value("x", ["batch", 5])], [toys.value("y", ["batch", 6])], weights))
+    x = np.random.default_rng(0).standard_normal((10, 5)).astype(np.float32)
+    for order in (1, -1):
+        layers = find_layers(model)[::order]
+        found = covariances(model, layers, DataSet("calib", {"x": x}), lambda layer: layer.name == "q")
+        np.testing.assert_allclose(found["q"], of(x), atol=1e-12)
+        np.testing.assert_allclose(found["k"], of(np.concatenate([x, 2 * x])), atol=1e-12)
+        assert found["o"] is found["k"]
+
+
 def test_layers_that_read_one_value_share_one_array(branches: ir.Model) -> None:
     x = np.random.default_rng(0).standard_normal((10, 5)).astype(np.float32)
     found = covariances(branches, find_layers(branches), DataSet("calib", {"x": x}))

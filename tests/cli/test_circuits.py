@@ -130,7 +130,7 @@ def test_circuits_asked_for_where_there_are_none(qtnc: Run, place: Any) -> None:
 
 def test_registers_that_memory_cannot_hold(qtnc: Run, staged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qtnc.structures.circuit.available", lambda: 10_000)
-    done = qtnc("plan", staged.model, staged.spec)
+    done = qtnc("plan", staged.model, staged.spec, "--no-cache")
     assert done.code == 1
     assert "registers of 4 and 5 qubits" in done.err
     assert "10.0 kB are available" in done.err

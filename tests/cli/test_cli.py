@@ -289,7 +289,7 @@ def test_a_bug_is_70_and_says_so(qtnc: Run, place: Any, monkeypatch: pytest.Monk
     assert (done.code, done.out) == (70, "")
     assert "pass matmul-to-lowrank failed (passes before it: none): of \\x1b[31m\n" in done.err
     assert "this is a bug in qtnc; please report it" in done.err
-    monkeypatch.setattr("qtnc.compiler.make_plan", lambda *arguments: [][1])
+    monkeypatch.setattr("qtnc.compiler.make_plan", lambda *arguments, **named: [][1])
     done = qtnc(*command)
     assert (done.code, done.out) == (70, "")
     assert done.err.startswith("error: internal error: IndexError: list index out of range\nthis is a bug in qtnc")
@@ -298,7 +298,7 @@ def test_a_bug_is_70_and_says_so(qtnc: Run, place: Any, monkeypatch: pytest.Monk
 
 def test_a_bug_is_shown_where_one_asks(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QTNC_TRACEBACK", "1")
-    monkeypatch.setattr("qtnc.compiler.make_plan", lambda *arguments: [][1])
+    monkeypatch.setattr("qtnc.compiler.make_plan", lambda *arguments, **named: [][1])
     with pytest.raises(IndexError):
         main(["plan", str(place.model), str(place.spec)])
 

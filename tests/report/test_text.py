@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from qtnc.errors import LONGEST_NAME
-from qtnc.ir.layers import find_layers
+from qtnc.look.facts import layer_facts
 from qtnc.planner.plan import Baselines, Ignored, Latency, LayerPlan, Plan
 from qtnc.report.text import LEGEND, becomes, inspect_table, plan_table, table
 from qtnc.tensor.memory import size
@@ -96,7 +96,7 @@ def test_every_layer_is_inspected(toys: ModuleType) -> None:
         [toys.value("y", ["b", 8])],
         [toys.weight("up.weight", 16, 1024), numpy_helper.from_array(np.ones((1024, 8), np.float16), "w")],
     )
-    assert inspect_table(find_layers(ir.from_proto(proto))).split("\n") == [
+    assert inspect_table(layer_facts(ir.from_proto(proto))).split("\n") == [
         "layer  op      weight   dtype    elements    bytes",
         "up     MatMul  16x1024  float      16,384  65.5 kB",
         "w      MatMul  1024x8   float16     8,192  16.4 kB",
@@ -160,7 +160,7 @@ def test_names_are_shown_and_not_acted_on(name: str, entry: Entry, dense: Entry,
 def test_names_of_a_model_are_shown(name: str, toys: ModuleType) -> None:
     proto = toys.mlp()
     proto.graph.node[0].input[1] = proto.graph.initializer[0].name = name
-    lines = inspect_table(find_layers(ir.from_proto(proto))).split("\n")
+    lines = inspect_table(layer_facts(ir.from_proto(proto))).split("\n")
     assert len(lines) == 3
     assert all(line.isprintable() for line in lines)
 

@@ -14,7 +14,6 @@ from qtnc.passes.matmul_to_circuit import MatmulToCircuit
 from qtnc.backends.torch.rotation import rotate, so4
 from qtnc.quantum import gates
 from qtnc.quantum.circuit import Circuit, run
-from qtnc.quantum.disentangle import Found
 from qtnc.quantum.layout import LAYOUTS, layers
 from qtnc.rewrite.decision import Decision
 from qtnc.structures.circuit import Circuits
@@ -144,8 +143,8 @@ def around(build, angles, layout="cross", path="up"):
     inner = Mpo(sites=((4, 4), (2, 4)), bonds=(3,))
     sides = (layers(layout, (0, 0, 1), 2), layers(layout, (0, 0, 1, 1), 2))
     counts = [sum(map(len, side)) for side in sides]
-    found = Found(angles[: counts[0]], angles[counts[0] : sum(counts)], 0.0, 0)
-    structure = Circuits(depth=2, layout=layout, inner=inner, sides=sides, found=found)
+    placed = angles[: counts[0]], angles[counts[0] : sum(counts)]
+    structure = Circuits(depth=2, layout=layout, inner=inner, sides=sides, angles=placed)
     rng = np.random.default_rng(0)
     x = build.value("x", ["batch", 6])
     weight = build.initialiser(f"{path}.weight", rng.standard_normal((6, 10)).astype(np.float32))

@@ -6,7 +6,6 @@ import pytest
 from qtnc.passes.matmul_to_circuit import MatmulToCircuit
 
 from qtnc.backends.torch.emit import emit_torch
-from qtnc.quantum.disentangle import Found
 from qtnc.quantum.gates import ANGLES
 from qtnc.quantum.layout import layers
 from qtnc.rewrite.decision import Decision
@@ -95,7 +94,7 @@ def circuits(sites):
     )
     angles = [np.zeros((sum(map(len, side)), ANGLES)) for side in (first, last)]
     inner = Mpo(sites=sites, bonds=(2,))
-    return Circuits(depth=2, layout="cross", inner=inner, sides=(first, last), found=Found(*angles, 0.0, 0))
+    return Circuits(depth=2, layout="cross", inner=inner, sides=(first, last), angles=(angles[0], angles[1]))
 
 
 def shapes_and_outputs(build):

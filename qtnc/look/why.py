@@ -1,0 +1,94 @@
+"""Why a layer becomes what it becomes: every statement of a spec that could have concerned it, and what came of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from qtnc.errors import Diagnostic, UsageError, did_you_mean, printable
+from qtnc.ir.layers import Layer, find_layers
+from qtnc.ir.paths import LayerPaths
+from qtnc.planner.claim import declined_by
+from qtnc.source import Span
+from qtnc.spec.program import Rewrite, Spec
+from qtnc.spec.select import Settled, claims, ignored, settle
+from qtnc.spec.why import Doubter
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one statement is to the layer.
+
+    Attributes
+    ----------
+    statement : where it stands, and its text.
+    holds : whether it selects, claims or ignores the layer.
+    reason : why not; of a rewrite that claims it, whether it has the last word.
+    """
+
+    statement: Span
+    holds: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Why:
+    """All answers about one layer, in the order of the spec, and what they come to."""
+
+    layer: Layer
+    answers: tuple[Answer, ...]
+    outcome: str
+
+
+def why(model: ir.Model, spec: Spec, name: str) -> Why:
+    """Ask every selector, rewrite and ``ignore`` in effect about a layer of a canonical model.
+
+    Raises
+    ------
+    UsageError
+        If the model has no such layer.
+    """
+    layers = find_layers(model)
+    layer = next((x for x in layers if x.name == name), None)
+    if layer is None:
+        near = did_you_mean(name, [x.name for x in layers]) or "`qtnc inspect` lists them"
+        raise UsageError(Diagnostic(f"the model has no layer `{printable(name)}`", help=near))
+    settled = settle(spec, layers, LayerPaths(model, layers))
+    doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
+    rules = claims(spec, settled.chosen).get(name, ())
+    found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
+    found.sort(key=lambda answer: answer.statement.start)
+    return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
+
+
+def _selects(spec: Spec, doubter: Doubter, layer: Layer) -> Iterator[Answer]:
+    for select in spec.selects.values():
+        failure = doubter.failure(select.predicate, layer)
+        yield Answer(select.span, failure is None, "" if failure is None else str(failure))
+
+
+def _rewrites(spec: Spec, settled: Settled, name: str, rules: tuple[Rewrite, ...]) -> Iterator[Answer]:
+    for rewrite in spec.rewrites:
+        if rewrite in rules:
+            later = f"line {rules[0].span.line} comes later and wins"
+            yield Answer(rewrite.span, True, "it wins" if rewrite is rules[0] else later)
+        elif name in settled.chosen[rewrite.selector]:
+            yield Answer(rewrite.span, False, "the layer is ignored")
+        else:
+            yield Answer(rewrite.span, False, f"the layer is not in `{rewrite.selector}`")
+
+
+def _ignores(spec: Spec, settled: Settled, name: str) -> Iterator[Answer]:
+    for ignore in spec.ignores:
+        there = name in settled.chosen[ignore.selector]
+        yield Answer(ignore.span, there, "" if there else f"the layer is not in `{ignore.selector}`")
+
+
+def _outcome(spec: Spec, settled: Settled, layer: Layer, rules: tuple[Rewrite, ...]) -> str:
+    if rules:
+        reason = declined_by(layer, rules[0])
+        stays = f"it stays dense all the same: {reason}"
+        return stays if reason else f"`{rules[0].structure.name}` is asked for; `qtnc plan` settles it, or says why not"
+    if layer.name in ignored(spec, settled.chosen):
+        return "it stays dense: it is ignored"
+    return "it stays dense: no rewrite claims it"
