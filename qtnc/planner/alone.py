@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 import onnx_ir as ir
 
-from qtnc.backends.torch.emit import emit_torch
-from qtnc.backends.torch.load import load_emitted
+from qtnc.backends.torch.emit import compose
+from qtnc.backends.torch.load import load_source
 from qtnc.calibrate.session import session_of
 from qtnc.ir.dialect import CIRCUIT, Order, Product, product_call
 from qtnc.passes.lower_to_onnx import LowerToOnnx
@@ -46,13 +44,11 @@ def in_onnxruntime(model: ir.Model, threads: int = 1) -> Call:
 
 
 def in_torch(model: ir.Model) -> Call:
-    """Emit a product's model as torch code and load that."""
+    """Write a product's model as torch code and run that."""
     import torch
 
     dtype, features = _type_of(model.graph.inputs[0])
-    with TemporaryDirectory() as folder:
-        emit_torch(model, Path(folder))
-        module = load_emitted(Path(folder))
+    module = load_source(compose(model))
     kind = getattr(torch, dtype.numpy().name)
 
     def at(rows: int) -> Callable[[], object]:

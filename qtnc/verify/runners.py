@@ -1,6 +1,8 @@
 """Models as functions from feeds to outputs: ONNX files by onnxruntime, emitted torch modules by themselves."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +52,12 @@ def said(error: BaseException) -> str:
 
 def torch_runner(folder: Path, inputs: list[str], outputs: list[str]) -> Runner:
     """Run an emitted ``model.py``, outputs named in the order of the graph."""
-    import torch
+    return module_runner(load_emitted(folder), inputs, outputs)
 
-    model = load_emitted(folder)
+
+def module_runner(model: Callable[..., Any], inputs: list[str], outputs: list[str]) -> Runner:
+    """Run a torch module that takes and gives what a graph does, in its order."""
+    import torch
 
     def run(feed: Feed) -> Outputs:
         with torch.inference_mode():

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx_ir as ir
 
-from qtnc.backends.torch.emit import emit_torch
+from qtnc.backends.torch.emit import compose
+from qtnc.backends.torch.load import load_source
 from qtnc.calibrate.data import Feed
 from qtnc.errors import BackendError
 from qtnc.pipeline import Pipeline
@@ -18,7 +18,7 @@ from qtnc.planner.stopwatch import alternate
 from qtnc.road.road import read_road
 from qtnc.verify.check import Inputs
 from qtnc.verify.compare import Runner
-from qtnc.verify.runners import onnx_runner, torch_runner
+from qtnc.verify.runners import module_runner, onnx_runner, torch_runner
 
 BUDGET_SECONDS = 0.3
 """Time given to one comparison, after a call of each that warms up; slow models are called once more in any case."""
@@ -98,9 +98,8 @@ def _original_in_torch(model: ir.Model, inputs: list[str], outputs: list[str]) -
     weights = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
     if sum(tensor.nbytes for tensor in weights if tensor is not None) > LARGEST:
         return None
-    with TemporaryDirectory() as folder:
-        try:
-            emit_torch(Pipeline(read_road().prepare({})).run(model).model, Path(folder))
-        except BackendError:  # what could not be written may be among the layers that were rewritten
-            return None
-        return torch_runner(Path(folder), inputs, outputs)
+    try:
+        source = compose(Pipeline(read_road().prepare({})).run(model).model)
+    except BackendError:  # what could not be written may be among the layers that were rewritten
+        return None
+    return module_runner(load_source(source), inputs, outputs)

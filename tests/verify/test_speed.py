@@ -77,7 +77,7 @@ def test_an_original_that_torch_cannot_express_is_left_out(folder: Path, monkeyp
     def refuse(*given: Any) -> None:
         raise BackendError("no torch form")
 
-    monkeypatch.setattr(speed, "emit_torch", refuse)
+    monkeypatch.setattr(speed, "compose", refuse)
     assert [each.runtime for each in measured(folder)] == ["onnxruntime"]
 
 

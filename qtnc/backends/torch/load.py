@@ -2,9 +2,12 @@
 
 import importlib.util
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from qtnc.backends.torch.source import Source
+from qtnc.backends.torch.weights import torch_dtype
 from qtnc.errors import VerifyError
 
 
@@ -30,3 +33,21 @@ def load_emitted(folder: Path) -> Any:
         sys.dont_write_bytecode = before
         del sys.modules[name]
     return module.load()
+
+
+def load_source(source: Source) -> Any:
+    """The ``torch.nn.Module`` that a source describes, made in memory: nothing is written, and no file is needed."""
+    import torch
+
+    found: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(source.text(), "model.py", "exec"), found)  # noqa: S102 - the text that would be imported
+    model = found["Model"]()
+    state = {}
+    for name, weight in source.weights.items():
+        data = BytesIO()
+        weight.write(data)
+        dtype = getattr(torch, str(torch_dtype(weight.dtype)).removeprefix("torch."))
+        held = torch.frombuffer(data.getbuffer(), dtype=dtype) if weight.nbytes else torch.empty(0, dtype=dtype)
+        state[name] = held.reshape(weight.shape)
+    model.load_state_dict(state, assign=True)
+    return model.eval()
