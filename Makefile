@@ -45,6 +45,7 @@ bench: $(READY) ## figures beside their baselines; a trained weight and a rival 
 	$(BIN)/python benchmarks/fits.py
 	$(BIN)/python benchmarks/disentangle.py
 	$(BIN)/python benchmarks/circuits.py
+	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decompose.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/experts.py

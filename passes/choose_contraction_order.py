@@ -24,15 +24,17 @@ class OrderChosen:
 
 @dataclass(frozen=True)
 class ChooseContractionOrder:
-    """Store the cheapest order at the bound batch in each ``qtn`` node, and write its body anew.
+    """Store the fastest order at the bound batch in each ``qtn`` node, and write its body anew.
 
     With few rows it pays to contract x first, with many to rebuild W first: a symbolic batch therefore needs the
-    hint that ``bind`` gives.
+    hint that ``bind`` gives. Fast is what the cost model says, on any machine: :mod:`qtnc.roofline`. With ``folded``
+    rebuilding costs nothing, as in a runtime that computes constants once.
     """
 
     name: ClassVar[str] = "choose-contraction-order"
 
     binds: Mapping[str, int] = field(default_factory=dict)
+    folded: bool = False
 
     def run(self, model: ir.Model) -> PassResult:
         """Visit every ``qtn`` node."""
@@ -44,8 +46,8 @@ class ChooseContractionOrder:
             product = product_of(node)
             x = node.inputs[0]
             rows = rows_of(x, self.binds, product.stack) if x is not None else 1
-            order = choose_order(product, rows)
-            notes.append(OrderChosen(node.overload, order, rows, flops_of(product, order, rows)))
+            order = choose_order(product, rows, folded=self.folded)
+            notes.append(OrderChosen(node.overload, order, rows, flops_of(product, order, rows, folded=self.folded)))
             if order != order_of(node):
                 node.attributes.update(attributes_of(product, order))
                 define(model, node)

@@ -29,6 +29,7 @@ from qtnc.planner.inputs import input_hashes
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.planner.recorded import read_plan
+from qtnc.planner.runtimes import folded
 from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
 from qtnc.road.road import Road, read_road
@@ -39,6 +40,7 @@ from qtnc.spec.read import read_source, read_spec
 from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
+from qtnc.verify.speed import measure_speed
 from qtnc.verify.verdict import Verdict
 from qtnc.work.work import Work
 
@@ -152,7 +154,7 @@ def compile_model(
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
         look.attach(watch, out, model_path, sources, inputs, force=force)
-    given: dict[str, Any] = {"binds": dict(spec.binds), "work": work}
+    given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
         inputs_of_plan = input_hashes(model_path, spec)
@@ -177,11 +179,14 @@ def compile_model(
                 emit_onnx(lowered.model, _fresh(folder / "onnx"))
 
         with watch.stage("verify"):
-            verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
+            again = read_model(model_path)
+            verdicts = check_folder(folder, emitted, again, model_path, inputs)
+        with watch.stage("time the whole"):
+            speeds = measure_speed(folder, emitted, again, model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
             done = _owned_up(planned, ran)
-            write_reports(folder, done, ran, verdicts, emitted, model_path)
+            write_reports(folder, done, ran, verdicts, emitted, model_path, speeds)
             write_manifest(folder, model_path, spec, checks, emitted, out)
     return Compiled(out, done, ran, verdicts, tuple(watch.laps))
 

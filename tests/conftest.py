@@ -47,6 +47,13 @@ def load(name: str) -> ModuleType:
     return load_source(MODELS / f"{name}.py", f"models_{name}")
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are measured by the fewest calls: how long anything takes is no matter of tests."""
+    monkeypatch.setattr("qtnc.planner.latency.BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr("qtnc.verify.speed.BUDGET_SECONDS", 0.0)
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compare text with a golden file; ``--update-golden`` rewrites it, a missing one fails."""

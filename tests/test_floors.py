@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"qtnc.source"},
     {"qtnc.errors"},
+    {"qtnc.roofline"},
     {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
     {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 FORMAT = 1
@@ -19,18 +19,49 @@ class Baselines:
     int4: float
 
 
+MARGIN = 0.1
+"""Relative difference of measured times below which it is noise in any case."""
+
+
 @dataclass(frozen=True)
 class Latency:
-    """Median milliseconds in onnxruntime at ``rows`` rows, measured in alternation."""
+    """Median milliseconds of the dense product and of ours, called in alternation in one runtime.
+
+    Attributes
+    ----------
+    rows : of x, in one call.
+    dtype : in which both were measured.
+    noise : how far the ratio may be off, half a 95 % interval; None where the clock was too coarse to tell.
+    expected : the ratio by the cost model, which is one of onnxruntime; None elsewhere.
+    """
 
     rows: int
     dense_ms: float
     ours_ms: float
+    runtime: str = "onnxruntime"
+    threads: int = 1
+    dtype: str = "float32"
+    noise: float | None = 0.0
+    expected: float | None = None
 
     @property
     def ratio(self) -> float:
         """Ours over dense; above 1 is slower."""
-        return self.ours_ms / self.dense_ms
+        return self.ours_ms / self.dense_ms if self.dense_ms else 1.0
+
+    @property
+    def slower(self) -> bool:
+        """Whether ours is slower, beyond noise."""
+        return self.ratio > 1.0 + self._margin
+
+    @property
+    def faster(self) -> bool:
+        """Whether ours is faster, beyond noise."""
+        return self.ratio < 1.0 - self._margin
+
+    @property
+    def _margin(self) -> float:
+        return max(MARGIN, self.noise) if self.noise is not None and self.dense_ms else inf
 
 
 @dataclass(frozen=True)
@@ -69,6 +100,8 @@ class LayerPlan:
     metric : name of the data that weighs the error, or ``weights`` for the plain Frobenius error.
     predicted_error : relative output error that the fit will not exceed.
     flops, dense_flops : at ``rows`` rows, 2 per multiply-add.
+    latency : by which it is kept or refused: at ``rows`` rows, in the runtime of the emitted forms where it does worst.
+    times : in every runtime and at other rows too.
     shares : an earlier layer of the same weight, whose numbers this one takes; they count once in the totals.
     """
 
@@ -93,6 +126,7 @@ class LayerPlan:
     circuits: CircuitCost | None
     reason: str
     shares: str | None = None
+    times: tuple[Latency, ...] = ()
 
     @property
     def share(self) -> float:

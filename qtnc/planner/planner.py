@@ -21,8 +21,10 @@ from qtnc.ir.rows import unbound
 from qtnc.planner.claim import declined_by, place_of
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
+from qtnc.planner.objective import refusal
 from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
 from qtnc.planner.recorded import Recorded
+from qtnc.planner.runtimes import folded, runtimes_of
 from qtnc.planner.totals import sharing_notes, totals, totals_after, weights_of
 from qtnc.planner.weighing import Found, pool_of, weigh
 from qtnc.rewrite.decision import Decision
@@ -32,9 +34,6 @@ from qtnc.structures.cost import choose_order, flops_of
 from qtnc.work.work import Work
 
 NO_HASHES: Final[Mapping[str, str]] = MappingProxyType({})
-
-SLOWER = 1.1
-"""Ratio of measured times from which a rewrite counts as slower than dense; below it is noise."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def make_plan(
     metrics = _statistics(model, open_to_it, data)
     start = perf_counter()
     found = obeyed.found(open_to_it, metrics, work) if obeyed else weigh(spec, open_to_it, metrics, work)
-    deciding = _Deciding(spec, found, LatencyMeter(model.graph.opset_imports[""]), obeyed)
+    deciding = _Deciding(spec, found, LatencyMeter(model.graph.opset_imports[""], runtimes_of(spec)), obeyed)
     decided = [deciding.decide(layer, claimed[layer.name]) for layer, _ in rules]
     entries = [entry for entry, _ in decided]
     decisions = [decision for _, decision in decided if decision]
@@ -153,14 +152,14 @@ class _Deciding:
         found = self.found[pool]
         entry = self._rewritten(stays, layer, found, recorded)
         entry = replace(entry, shares=self.first.get(pool))
-        refusal = None if recorded else _refusal(rule, self.spec.optimize, entry)
-        if refusal:
-            return replace(stays, reason=refusal), None
+        if not recorded and (reason := refusal(rule, self.spec.optimize, entry)):
+            return replace(stays, reason=reason), None
         self.first.setdefault(pool, layer.name)
         return entry, Decision(layer.name, found.structure, found.covariance, entry.shares)
 
     def _rewritten(self, stays: LayerPlan, layer: Layer, found: Found, recorded: LayerPlan | None) -> LayerPlan:
-        chain = tuple((part.product, choose_order(part.product, stays.rows)) for part in found.parts)
+        rows, once = stays.rows, folded(self.spec)
+        chain = tuple((part.product, choose_order(part.product, rows, folded=once)) for part in found.parts)
         return replace(
             stays,
             structure=found.structure.name,
@@ -169,8 +168,9 @@ class _Deciding:
             reason=found.reason,
             parameters=found.parameters,
             bytes=int(found.parameters * layer.dtype.itemsize),
-            flops=sum(flops_of(product, order, stays.rows) for product, order in chain),
-            latency=recorded.latency if recorded else self.meter.measure(chain, stays.rows),
+            flops=sum(flops_of(product, order, rows, folded=once) for product, order in chain),
+            latency=recorded.latency if recorded else self.meter.measure(chain, layer.dtype, rows),
+            times=recorded.times if recorded else self.meter.times(chain, layer.dtype, rows),
             baselines=found.baselines,
             circuits=found.circuits,
         )
@@ -202,23 +202,6 @@ def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
         circuits=None,
         reason="",
     )
-
-
-def _refusal(rule: Rewrite, optimize: str, entry: LayerPlan) -> str | None:
-    """Why dense is the better choice, or None.
-
-    What the spec fixes outright is obeyed under ``optimize memory`` even where it is larger; what it leaves to the
-    planner is not. Under ``balanced`` and ``latency`` nothing is kept that is measured slower than dense.
-    """
-    if entry.parameters >= entry.original_parameters and rule.structure.leaves_choice:
-        needed = f"{entry.parameters:,} of {entry.original_parameters:,} parameters"
-        return f"dense is smaller: {entry.structure} needs {needed}"
-    if entry.bytes >= entry.original_bytes and rule.structure.leaves_choice:
-        return f"dense is smaller: {entry.structure} needs {entry.bytes:,} of {entry.original_bytes:,} bytes"
-    if optimize != "memory" and entry.latency and entry.latency.ratio > SLOWER:
-        ratio = f"{entry.latency.ratio:.1f}x dense at {entry.rows:,} rows"
-        return f"dense is faster: {entry.structure} measured {ratio} (`optimize memory` keeps it)"
-    return None
 
 
 def _estimate(seconds: float, layers: tuple[Layer, ...], model_bytes: int) -> Estimate:

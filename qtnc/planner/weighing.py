@@ -1,7 +1,7 @@
 """What a rule makes of a weight, and how it compares: one unit of work a weight, for all layers that multiply by it."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,13 @@ def weigh(
 
     def unit(layer: Layer, rule: Rewrite) -> Callable[[], Weighing]:
         covariance = covariance_of(layer, rule, metrics)
-        return lambda: Weighing(problem_of(layer, covariance), rule.structure, terms.error, terms.shots)
+        rows = layer.rows(spec.binds) if spec.optimize == "latency" else None
+
+        def made() -> Weighing:
+            problem = replace(problem_of(layer, covariance), rows=rows)
+            return Weighing(problem, rule.structure, terms.error, terms.shots)
+
+        return made
 
     outcomes = work.run("plan", [Task(x.name, effort(x), unit(x, rule)) for x, rule in first.values()])
     found: dict[Hashable, Found] = {}

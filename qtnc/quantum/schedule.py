@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qtnc.quantum.circuit import Circuit
+from qtnc.roofline import Kernel, copy, product, seconds, transposition
 
 Blocks = tuple[tuple[int, ...], ...]
 """Numbers of the gates in each block, in the order in which the blocks act."""
@@ -18,10 +19,8 @@ WIDTHS: Final = (2, 3, 4, 5, 6)
 WHOLE: Final = 11
 """Largest register whose whole matrix is considered: 4^11 elements are 16 MB in float32."""
 
-FLOPS_PER_SECOND: Final = 8e10
-BYTES_PER_SECOND: Final = 2e9
-SECONDS_PER_BLOCK: Final = 2e-5
-"""What one thread of a present CPU does, for comparing forms; benchmarks/circuits.py prints what it really does."""
+ROWS: Final = ""
+"""The axis of the rows; qubits are called by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,28 @@ def fuse(circuit: Circuit, width: int) -> Blocks:
     return tuple(blocks)
 
 
-def cost(circuit: Circuit, blocks: Blocks, rows: int) -> Cost:
+def cost(circuit: Circuit, blocks: Blocks, rows: int, threads: int = 1) -> Cost:
     """Count what applying blocks to ``rows`` rows takes."""
-    flops, building, seconds = 0, 0, 0.0
+    sizes = [1 << len(qubits_of(circuit, block)) for block in blocks]
+    flops = sum(2 * rows * circuit.amplitudes * size for size in sizes)
+    building = sum(len(block) * 8 * size * size for block, size in zip(blocks, sizes, strict=True))
+    return Cost(flops, building, seconds(kernels(circuit, blocks, rows), threads))
+
+
+def kernels(circuit: Circuit, blocks: Blocks, rows: int) -> tuple[Kernel, ...]:
+    """Operators of one call at ``rows`` rows; what follows from the angles alone is computed once."""
+    names = tuple(map(str, range(circuit.qubits)))
+    sizes = dict.fromkeys(names, 2) | {ROWS: rows}
+    found = [copy(rows * circuit.amplitudes)] if circuit.amplitudes > circuit.features[0] else []
+    order = names
     for block in blocks:
-        size = 1 << len(qubits_of(circuit, block))
-        whole = size == circuit.amplitudes
-        step = 2 * rows * circuit.amplitudes * size
-        # The state is read and written once by the product, and once more where its axes must be moved.
-        traffic = 4 * rows * circuit.amplitudes * (2 if whole else 4) + 4 * size * size
-        flops += step
-        building += len(block) * 8 * size * size
-        seconds += step / FLOPS_PER_SECOND + traffic / BYTES_PER_SECOND + SECONDS_PER_BLOCK
-    return Cost(flops, building, seconds)
+        held = tuple(str(qubit) for qubit in qubits_of(circuit, block))
+        wanted = (*(name for name in order if name not in held), *held)
+        found += transposition((ROWS, *order), (ROWS, *wanted), sizes)
+        size, order = 1 << len(held), wanted
+        found.append(product(rows * (circuit.amplitudes // size), size, size))
+    found += transposition((ROWS, *order), (ROWS, *names), sizes)
+    return (*found, *([copy(rows * circuit.amplitudes)] if circuit.amplitudes > circuit.features[1] else []))
 
 
 def qubits_of(circuit: Circuit, block: tuple[int, ...]) -> tuple[int, ...]:

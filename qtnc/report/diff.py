@@ -5,7 +5,8 @@ from typing import Any
 from qtnc.errors import printable, visible
 from qtnc.look.diff import Difference, Folder
 from qtnc.planner.plan import LayerPlan, finite
-from qtnc.report.text import becomes, table
+from qtnc.report.becomes import becomes
+from qtnc.report.text import table
 from qtnc.tensor.memory import size
 
 

@@ -1,11 +1,12 @@
 """Tables for the terminal."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from qtnc.errors import printable
 from qtnc.look.facts import LayerFacts
 from qtnc.planner.plan import LayerPlan, Plan
+from qtnc.report.becomes import becomes
+from qtnc.report.times import MOST, distinct, rows_of_times, slower_than_dense, terms
 from qtnc.tensor.memory import size
 
 Columns = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -13,8 +14,10 @@ Columns = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 LEGEND = """\
 params, flops: share of dense. error: relative error of the layer's output, predicted, in the metric of the rule's data.
-svd: whitened SVD at equal bytes (plain without data). time: of dense in onnxruntime, measured."""
+svd: whitened SVD at equal bytes (plain without data). time: of dense, measured, in the slower runtime."""
 
+
+TIMES_LEGEND = "times: ours / dense in ms, medians in alternation,"
 
 CIRCUIT_LEGEND = """\
 circuits: input+output, the ancilla of the read-out among the qubits, all qubits connected. Shots and errors are of one
@@ -64,6 +67,7 @@ def plan_table(plan: Plan) -> str:
     text += [f"{key} = {value} by --set" for key, value in plan.settings.items()]
     text += [f"note: {note}" for note in plan.notes]
     text += _circuits(plan)
+    text += _times(plan)
     text.append(_totals(plan))
     text.append(LEGEND)
     return "\n".join(text)
@@ -77,25 +81,6 @@ def _totals(plan: Plan) -> str:
         f"the compile takes about {plan.estimate.seconds:.0f} s "
         f"and {size(plan.estimate.memory_bytes)} of memory"
     )
-
-
-def becomes(entry: LayerPlan) -> str:
-    """Short form of a settled structure: ``lowrank 12``, ``mpo 8x16.16x8 bonds 12``."""
-    if entry.structure == "dense":
-        return "dense"
-    return _settled(entry.structure, entry.settled)
-
-
-def _settled(structure: str, settled: Mapping[str, Any]) -> str:
-    if "inner" in settled:
-        inner = settled["inner"]
-        return f"{structure} {settled['layout']} {settled['depth']} | {_settled(inner['structure'], inner)}"
-    if "rank" in settled:
-        return f"{structure} {settled['rank']}"
-    if "sites" in settled:
-        sites = ".".join(f"{m}x{n}" for m, n in settled["sites"])
-        return f"{structure} {sites} bonds {','.join(map(str, settled['bonds']))}"
-    return structure
 
 
 def _circuits(plan: Plan) -> list[str]:
@@ -118,6 +103,19 @@ def _circuits(plan: Plan) -> list[str]:
         for layer, cost in priced
     ]
     return ["", table(header, rows), CIRCUIT_LEGEND, ""]
+
+
+def _times(plan: Plan) -> list[str]:
+    """Ours beside dense in every runtime, a line a distinct layer."""
+    found = distinct(plan)
+    if not found:
+        return []
+    counts = sorted({time.rows for each in found for time in each.times})
+    header = ["times", "becomes", "layers", "in", *(f"{count:,} row{'s' * (count > 1)}" for count in counts)]
+    lines = [line for each in found[:MOST] for line in rows_of_times(each, counts)]
+    more = [f"and {len(found) - MOST} more, in plan.json and the reports"] if len(found) > MOST else []
+    slower = [f"note: {line}" for line in slower_than_dense(plan)]
+    return ["", table(header, lines), *more, f"{TIMES_LEGEND} {terms(found)}.", *slower, ""]
 
 
 def _wins(entry: LayerPlan) -> str:

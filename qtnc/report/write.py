@@ -10,14 +10,22 @@ from qtnc.importers.tensors import external_files
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan, finite
 from qtnc.report.html import html_page
+from qtnc.report.times import distinct
 from qtnc.rewrite.decision import Rewritten
+from qtnc.verify.speed import Speed
 from qtnc.verify.verdict import Verdict
 
 FORMAT = 1
 
 
 def write_reports(
-    folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str], original: Path
+    folder: Path,
+    plan: Plan,
+    ran: Sequence[Ran],
+    verdicts: Sequence[Verdict],
+    backends: Sequence[str],
+    original: Path,
+    speeds: Sequence[Speed] = (),
 ) -> None:
     """Write ``plan.json`` (what was decided), ``report.json`` and ``report.html`` (what came out, with timings)."""
     sizes = {backend: folder_bytes(folder / backend) for backend in backends}
@@ -29,10 +37,12 @@ def write_reports(
         "bytes_on_disk": {"original": original_bytes, **sizes},
         "layers": [finite(asdict(note)) for step in ran for note in step.notes if isinstance(note, Rewritten)],
         "verify": [verdict.to_json() for verdict in verdicts],
+        "speed": [speed.to_json() for speed in speeds],
+        "times": [each.to_json() for each in distinct(plan)],
         "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
     }
     _write(folder / "report.json", report)
-    page = html_page(plan, ran, verdicts, sizes, original_bytes)
+    page = html_page(plan, ran, verdicts, sizes, original_bytes, speeds)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Matrix product operator: W as a chain of cores, one per site."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Literal
@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtnc.structures.mpo_search import Limits, best_shape, settle_bonds
+from qtnc.structures.cost import choose_order, seconds_of
+from qtnc.structures.mpo_search import Limits, Trial, best_shape, settle_bonds
 from qtnc.structures.options import option
 from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Stack, whole_numbers
 from qtnc.tensor.als import polish
@@ -62,7 +63,7 @@ class Mpo:
         """Settle sites and bonds."""
         limits = Limits(self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
         if self.sites == "auto":
-            trial, reason = best_shape(problem, limits)
+            trial, reason = best_shape(problem, limits, self._seconds(problem))
         else:
             sites = balanced(*problem.shape, self.sites) if isinstance(self.sites, int) else self._fitting(problem)
             trial, reason = settle_bonds(problem, sites, limits), "sites as asked"
@@ -139,6 +140,18 @@ class Mpo:
             raise MisfitError(f"bonds {list(bonds)} are more than such sites can fill, {limits}")
         _check_span(sites, shape)
         return Mpo(sites=sites, bonds=bonds)
+
+    def _seconds(self, problem: Problem | Stack) -> Callable[[Trial], float] | None:
+        """Estimated seconds of a shape, where speed counts; the cores are not taken to be constants, so as to train."""
+        if (rows := problem.rows) is None:
+            return None
+
+        def seconds(trial: Trial) -> float:
+            alone = Mpo(sites=trial.sites, bonds=trial.bonds).network(problem.shape)
+            network = replace(alone, stack=problem.stack)
+            return seconds_of([(network, choose_order(network, rows))], rows)
+
+        return seconds
 
     def _settled(self) -> tuple[Sites, tuple[int, ...]]:
         if self.bonds is None or not isinstance(self.sites, tuple):

@@ -91,14 +91,17 @@ def settle_bonds(problem: Problem | Stack, sites: Sites, limits: Limits) -> Tria
     return Trial(sites, capped(bond), error(bond))
 
 
-def best_shape(problem: Problem | Stack, limits: Limits) -> tuple[Trial, str]:
+def best_shape(
+    problem: Problem | Stack, limits: Limits, seconds: Callable[[Trial], float] | None = None
+) -> tuple[Trial, str]:
     """Compare shapes: least bytes at the asked error, else least error at the asked bytes; and say so in words.
 
     With ``max_bond`` alone the bytes are those of the balanced two-site shape at that bond. Low rank is one of the
-    shapes, so the search never loses to an SVD at equal bytes and bond.
+    shapes, so the search never loses to an SVD at equal bytes and bond. Given ``seconds``, it is those that are fewest
+    at the asked error, of low rank and of the shapes that have fewer bytes.
     """
     if limits.error is not None:
-        return _fewest_bytes(problem, limits, limits.error)
+        return _within_error(problem, limits, limits.error, seconds)
     if limits.share is not None:
         budget = element_budget(limits.share, problem.shape)
     else:
@@ -114,10 +117,13 @@ def best_shape(problem: Problem | Stack, limits: Limits) -> tuple[Trial, str]:
     return best, f"least error of {len(others) + 1} shapes at {budget:,} elements"
 
 
-def _fewest_bytes(problem: Problem | Stack, limits: Limits, error: float) -> tuple[Trial, str]:
+def _within_error(
+    problem: Problem | Stack, limits: Limits, error: float, seconds: Callable[[Trial], float] | None
+) -> tuple[Trial, str]:
     """Low rank sets the mark; the finalists are fitted just below it, and searched on if they still hold the error."""
     low_rank, *others = candidates(*problem.shape)
     best = settle_bonds(problem, low_rank, limits)
+    found = [best]
     below = [(sites, _within(sites, best.parameters - 1, limits)) for sites in others]
     for sites, _ in _screen(problem, [(sites, bond) for sites, bond in below if bond]):
         bond = _within(sites, best.parameters - 1, limits)
@@ -125,8 +131,13 @@ def _fewest_bytes(problem: Problem | Stack, limits: Limits, error: float) -> tup
         if bond and _error(problem, sites, uniform_bonds(sites, bond)) <= max(error, best.error):
             trial = settle_bonds(problem, sites, Limits(bond, error=error, cutoff=limits.cutoff))
             # The cutoff may have dropped more than the error allows.
-            best = trial if trial.error <= max(error, best.error) else best
-    return best, f"fewest bytes of {len(others) + 1} shapes"
+            if trial.error <= max(error, best.error):
+                best = trial
+                found.append(trial)
+    if seconds is None:
+        return best, f"fewest bytes of {len(others) + 1} shapes"
+    fastest = min((trial for trial in found if trial.error <= max(error, best.error)), key=seconds)
+    return fastest, f"fastest by the cost model, of the {len(found)} best of {len(others) + 1} shapes"
 
 
 def _within(sites: Sites, budget: int, limits: Limits) -> int:

@@ -20,15 +20,24 @@ Arrays = tuple[NDArray[np.float64], ...]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One weight to approximate: ``weight`` (M, N) in float64, ``covariance`` (M, M) of its inputs or None."""
+    """One weight to approximate: ``weight`` (M, N) in float64, ``covariance`` (M, M) of its inputs or None.
+
+    ``rows`` of x, where what is fastest at so many goes before what is smallest; None where size counts.
+    """
 
     weight: Matrix
     covariance: Matrix | None = None
+    rows: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, N)."""
         return self.weight.shape[0], self.weight.shape[1]
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """Sizes of the axes of a stack; here there are none."""
+        return ()
 
     @property
     def weighted(self) -> bool:
@@ -80,15 +89,22 @@ class Stack:
     ----------
     weights : (S, M, N), in the type in which they are stored.
     covariances : (S, M, M) where each matrix has rows of its own, (M, M) where all read the same, or None.
+    rows : as for a :class:`Problem`, over all matrices.
     """
 
     weights: NDArray[Any]
     covariances: Matrix | None = None
+    rows: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, N) of each."""
         return self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """How many there are."""
+        return (len(self.weights),)
 
     @property
     def weighted(self) -> bool:

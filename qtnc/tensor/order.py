@@ -1,7 +1,8 @@
 """Contraction orders: paths from opt-einsum, and the two-operand steps they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import prod
 
 import opt_einsum
@@ -93,6 +94,20 @@ def x_first(network: TensorNetwork) -> Path:
     """Contract x with the cores one after another."""
     cores = len(network.inputs) - 1
     return tuple((X if k == 0 else cores + k, k + 1) for k in range(cores))
+
+
+def every_path(operands: int) -> Iterator[Path]:
+    """All ways to contract so many operands pair by pair."""
+
+    def go(alive: tuple[int, ...], result: int) -> Iterator[Path]:
+        if len(alive) == 1:
+            yield ()
+        for pair in combinations(alive, 2):
+            rest = tuple(k for k in alive if k not in pair)
+            for others in go((*rest, result), result + 1):
+                yield (pair, *others)
+
+    return go(tuple(range(operands)), operands)
 
 
 def choose_path(network: TensorNetwork, rows: int) -> Path:

@@ -1,21 +1,22 @@
 """Models as functions from feeds to outputs: ONNX files by onnxruntime, emitted torch modules by themselves."""
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtnc.backends.torch.load import load_emitted
 from qtnc.calibrate.data import Feed
 from qtnc.calibrate.session import BFLOAT16, as_judged, session_at
-from qtnc.errors import DataError, Diagnostic, ImportModelError, VerifyError
+from qtnc.errors import DataError, Diagnostic, ImportModelError
 from qtnc.verify.compare import Outputs, Runner
 
 
-def onnx_runner(path: Path) -> Runner:
-    """Run an ONNX file in onnxruntime."""
-    session = session_at(path)
+def onnx_runner(path: Path, threads: int = 0) -> Runner:
+    """Run an ONNX file in onnxruntime; ``threads`` 0 leaves their number to it."""
+    session = session_at(path, threads)
     names = [output.name for output in session.get_outputs()]
 
     def run(feed: Feed) -> Outputs:
@@ -52,22 +53,12 @@ def said(error: BaseException) -> str:
 
 def torch_runner(folder: Path, inputs: list[str], outputs: list[str]) -> Runner:
     """Run an emitted ``model.py``, outputs named in the order of the graph."""
-    import torch
+    return module_runner(load_emitted(folder), inputs, outputs)
 
-    name = f"_emitted_{abs(hash(str(folder.resolve())))}"
-    spec = importlib.util.spec_from_file_location(name, folder / "model.py")
-    if spec is None or spec.loader is None:
-        raise VerifyError(f"{folder / 'model.py'} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        # The folder is to hold what was emitted, nothing more.
-        before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-        del sys.modules[name]
-    model = module.load()
+
+def module_runner(model: Callable[..., Any], inputs: list[str], outputs: list[str]) -> Runner:
+    """Run a torch module that takes and gives what a graph does, in its order."""
+    import torch
 
     def tensor(given: NDArray[np.generic]) -> torch.Tensor:
         if given.dtype == BFLOAT16:  # torch takes no such array

@@ -85,7 +85,10 @@ def test_plan_as_data(form: tuple[str, ...], qtnc: Run, place: Any) -> None:
     assert (entry["overruled"], entry["reason"]) == ([], "rank as asked")
     assert 0.0 < entry["predicted_error"] < 1.0
     assert set(entry["baselines"]) == {"svd", "whitened_svd", "int8", "int4"}
-    assert set(entry["latency"]) == {"rows", "dense_ms", "ours_ms"}
+    assert entry["latency"] in entry["times"]
+    assert {(time["runtime"], time["rows"]) for time in entry["times"]} == {
+        (runtime, rows) for runtime in ("onnxruntime", "torch") for rows in (1, 4, 8, 128, 1024)
+    }
 
 
 def test_what_is_set_is_in_effect_and_recorded(qtnc: Run, place: Any) -> None:

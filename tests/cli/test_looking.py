@@ -297,6 +297,7 @@ def test_timings(qtnc: Run, place: Any) -> None:
         *PASSES[6:],
         "emit onnx",
         "verify",
+        "time the whole",
         "reports",
         "total",
     ]

@@ -92,7 +92,8 @@ def test_passes(qtnc: Run) -> None:
     assert all((e["package"], e["version"]) == ("qtnc", version("qtnc")) for e in entries.values())
     assert entries["fold-constants"]["options"] == [{"name": "max_growth", "type": "int", "default": "65536"}]
     assert entries["choose-contraction-order"]["options"] == [
-        {"name": "binds", "type": "Mapping[str, int]", "default": "{}"}
+        {"name": "binds", "type": "Mapping[str, int]", "default": "{}"},
+        {"name": "folded", "type": "bool", "default": "False"},
     ]
     done = qtnc("passes")
     assert (done.code, done.err) == (0, "")

@@ -81,7 +81,7 @@ def named_pass(name: str, written: str) -> tuple[type[Any], dict[str, Any]]:
         if entry:
             found.setdefault(field, {})[entry] = int(value)
         else:
-            found[field] = int(value)
+            found[field] = value == "true" if value in ("true", "false") else int(value)
     return getattr(import_module(module), word), found
 
 

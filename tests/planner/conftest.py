@@ -35,6 +35,7 @@ def planned(canonical: Callable[[onnx.ModelProto], ir.Model]) -> Callable[..., P
         spec = read_source(source, STRUCTURES, BACKENDS, Path("/models"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(LatencyMeter, "measure", lambda meter, *product: Latency(product[-1], 1.0, ratio))
+            patch.setattr(LatencyMeter, "times", lambda meter, *product: ())
             return make_plan(canonical(proto), spec, data or {}, "model.onnx")
 
     return run

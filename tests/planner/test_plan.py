@@ -48,6 +48,7 @@ LAYER = LayerPlan(
     baselines=Baselines(0.5, None, 0.001, 0.01),
     circuits=None,
     reason="sites as asked",
+    times=(Latency(3, 0.5, 0.25), Latency(8, 0.5, 0.5, "torch", 1, "float16", None, 1.25)),
 )
 
 PLAN = Plan(
@@ -85,8 +86,11 @@ def steady(found: Plan) -> dict[str, Any]:
     content = found.to_json()
     del content["estimate"]["seconds"]
     for entry in content["layers"]:
-        assert entry["latency"].pop("dense_ms") > 0.0
-        assert entry["latency"].pop("ours_ms") > 0.0
+        assert len(entry["times"]) > 8
+        for time in (entry["latency"], *entry["times"]):
+            assert time.pop("dense_ms") > 0.0
+            assert time.pop("ours_ms") > 0.0
+            assert time.pop("noise") >= 0.0
     return content
 
 
@@ -131,7 +135,8 @@ def test_json_holds_all_of_it() -> None:
     (layer,) = content.pop("layers")
     assert Baselines(**layer.pop("baselines")) == LAYER.baselines
     assert Latency(**layer.pop("latency")) == LAYER.latency
-    rest = {"latency": LAYER.latency, "baselines": LAYER.baselines}
+    assert tuple(Latency(**time) for time in layer.pop("times")) == LAYER.times
+    rest = {"latency": LAYER.latency, "baselines": LAYER.baselines, "times": LAYER.times}
     tuples = {key: tuple(layer.pop(key)) for key in ("shape", "overruled")}
     assert LayerPlan(**layer, **tuples, **rest) == LAYER
     assert Estimate(**content.pop("estimate")) == PLAN.estimate

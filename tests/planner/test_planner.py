@@ -19,8 +19,8 @@ from qtnc.passes.matmul_to_mpo import MatmulToMpo
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import PassError, SpecError
 from qtnc.pipeline import Pipeline
-from qtnc.planner.plan import Ignored, LayerPlan, Plan
-from qtnc.planner.planner import SLOWER, Planned
+from qtnc.planner.plan import MARGIN, Ignored, LayerPlan, Plan
+from qtnc.planner.planner import Planned
 from qtnc.report.text import plan_table
 
 Planning = Callable[..., Planned]
@@ -149,21 +149,23 @@ def test_what_the_spec_fixes_is_obeyed_where_it_is_larger(planned: Planning, toy
 
 
 @pytest.mark.parametrize("goal", ["", "optimize memory\n", "optimize balanced\n", "optimize latency\n"])
-@pytest.mark.parametrize("ratio", [0.5, 1.0, SLOWER, 1.2, 5.0])
-def test_nothing_slower_than_dense_is_kept_unless_memory_is_the_goal(
-    goal: str, ratio: float, planned: Planning, toys: ModuleType
-) -> None:
+@pytest.mark.parametrize("ratio", [0.5, 1.0 - MARGIN, 1.0, 1.0 + MARGIN, 1.2, 5.0])
+def test_what_is_kept_depends_on_the_goal(goal: str, ratio: float, planned: Planning, toys: ModuleType) -> None:
     text = f'bind batch = 4\n{goal}select up = * where name ~ "up"\nrewrite up -> lowrank(rank: 2)\n'
     planning = planned(toys.mlp(), text, ratio=ratio)
     (entry,) = planning.plan.layers
-    if "memory" in goal or ratio <= SLOWER:
+    most = 1.0 - MARGIN if "latency" in goal else 1.0 + MARGIN
+    if "memory" in goal or ratio < most or (ratio == most > 1.0):
         assert (entry.structure, entry.reason) == ("lowrank", "rank as asked")
         assert entry.latency is not None
         assert entry.latency.ratio == ratio
         assert len(planning.decisions) == 1
     else:
-        measured = f"lowrank measured {ratio:.1f}x dense at 4 rows"
-        assert entry.reason == f"dense is faster: {measured} (`optimize memory` keeps it)"
+        measured = f"lowrank measured {ratio:.2f}x dense at 4 rows in onnxruntime"
+        if ratio > 1.0 + MARGIN:
+            assert entry.reason == f"dense is faster: {measured} (`optimize memory` keeps it)"
+        else:
+            assert entry.reason == f"dense is as fast: {measured}, within noise (`optimize balanced` keeps it)"
         assert (entry.structure, entry.parameters, planning.decisions) == ("dense", 16 * 24, ())
         assert planning.plan.parameters == planning.plan.model_parameters
 
@@ -223,8 +225,8 @@ def test_low_rank_is_counted(
     assert (entry.shape, entry.rows) == ((M, N), R)
     assert (entry.parameters, entry.original_parameters) == (r * (M + N), M * N)
     assert (entry.bytes, entry.original_bytes) == (size * r * (M + N), size * M * N)
-    # x A B from the left, or A B first.
-    assert entry.flops == min(2 * R * (M * r + r * N), 2 * M * r * N + 2 * R * M * N)
+    # x A B from the left, or A B first, which onnxruntime does once and not in a call.
+    assert entry.flops in (2 * R * (M * r + r * N), 2 * R * M * N)
     assert entry.dense_flops == 2 * R * M * N
     assert entry.share == pytest.approx(r * (M + N) / (M * N))
     assert entry.flops_share == pytest.approx(entry.flops / (2 * R * M * N))
@@ -248,13 +250,13 @@ def test_an_operator_is_counted_with_its_padding(
     assert entry.settled == {"sites": [[m0, n0], [m1, n1]], "bonds": [r]}
     assert (entry.parameters, entry.original_parameters) == (r * (m0 * n0 + m1 * n1), M * N)
     assert entry.bytes == 4 * entry.parameters
-    # Two steps of a product of three: x with one core or the other first, or the cores with each other.
+    # Two steps of a product of three: x with one core or the other first, or with the weight that is rebuilt once.
     orders = (
         R * m0 * m1 * n0 * r + R * n0 * r * m1 * n1,
         R * m0 * m1 * n1 * r + R * m0 * r * n1 * n0,
-        m0 * n0 * r * m1 * n1 + R * m0 * m1 * n0 * n1,
+        R * m0 * m1 * n0 * n1,
     )
-    assert entry.flops == 2 * min(orders)
+    assert entry.flops in [2 * flops for flops in orders]
     assert entry.dense_flops == 2 * R * M * N
 
 
@@ -416,3 +418,18 @@ def test_an_ignored_layer_is_planned_by_nobody_and_shown(planned: Planning, toys
     assert plan.ignored == (Ignored("down", "spec.qtn:6"),)
     assert plan.unclaimed == 0
     assert "down: ignored by spec.qtn:6" in plan_table(plan).splitlines()
+
+
+def test_rows_reach_the_search_under_latency_alone(planned: Planning, toys: ModuleType) -> None:
+    """A sum of Kronecker products, which an operator holds in less than low rank does, and slower."""
+    rng = np.random.default_rng(0)
+    whole = sum(np.kron(rng.standard_normal((8, 8)), rng.standard_normal((8, 8))) for _ in range(4))
+    proto = single(toys, 64, 64, 256)
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.asarray(whole, np.float32), "w"))
+    text = "select all = *\nrewrite all -> mpo(sites: auto, error: 70%)\n"
+    found = {}
+    for goal in ("memory", "balanced", "latency"):
+        (found[goal],) = planned(proto, f"optimize {goal}\n{text}", ratio=0.5).plan.layers
+    assert found["memory"].settled == found["balanced"].settled != found["latency"].settled
+    assert found["memory"].parameters < found["latency"].parameters < 64 * 64
+    assert found["latency"].reason.startswith("fastest by the cost model")
