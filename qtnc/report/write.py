@@ -1,12 +1,13 @@
 """Reports of a compile: plan.json, report.json and report.html."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qtnc.importers.tensors import external_files
+from qtnc.output.beside import files_beside
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan, finite
 from qtnc.report.html import html_page
@@ -20,7 +21,8 @@ def write_reports(
     folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str], original: Path
 ) -> None:
     """Write ``plan.json`` (what was decided), ``report.json`` and ``report.html`` (what came out, with timings)."""
-    sizes = {backend: folder_bytes(folder / backend) for backend in backends}
+    carried = files_beside(original).names  # of the original they are not counted either
+    sizes = {backend: folder_bytes(folder / backend, carried) for backend in backends}
     original_bytes = model_bytes(original)
     _write(folder / "plan.json", plan.to_json())
     report = {
@@ -36,9 +38,10 @@ def write_reports(
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder: what a user would ship."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def folder_bytes(folder: Path, carried: Collection[str] = ()) -> int:
+    """Bytes of all files in a folder, without those at its top that were only carried along."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files if path.parent != folder or path.name not in carried)
 
 
 def model_bytes(path: Path) -> int:

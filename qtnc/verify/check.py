@@ -14,7 +14,7 @@ from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_mani
 from qtnc.verify.compare import Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
 from qtnc.verify.seeded import seeded_feed
-from qtnc.verify.verdict import Verdict
+from qtnc.verify.verdict import AGREEMENT, AGREEMENT_IN_HALF, Verdict
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -88,16 +88,24 @@ def check_folder(
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
     others = _runners(folder, backends, model)
     truth = original_runner(original)
-    return tuple(_verdict(inputs, truth, others) for inputs in checks)
+    narrow = any(check.check.narrow for check in checks) or has_halves(model)
+    return tuple(_verdict(inputs, truth, others, narrow) for inputs in checks)
 
 
-def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Verdict:
+def has_halves(model: ir.Model) -> bool:
+    """Whether floats that the model takes, stores or returns have 16 bits or fewer."""
+    values = [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]
+    return any(v.dtype and v.dtype.is_floating_point() and v.dtype.itemsize <= 2 for v in values)
+
+
+def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner], narrow: bool) -> Verdict:
     data = inputs.check.data or "seeded"
     if not inputs.feeds:
         return Verdict(data, inputs.check.tolerance, {}, 0.0, inputs.missing)
     errors = relative_errors(truth, others, inputs.feeds)
     apart = [relative_errors(others[a], {b: others[b]}, inputs.feeds)[b] for a, b in combinations(others, 2)]
-    return Verdict(data, inputs.check.tolerance, errors, worst(worst(a) for a in apart))
+    agreement = AGREEMENT_IN_HALF if narrow else AGREEMENT
+    return Verdict(data, inputs.check.tolerance, errors, worst(worst(a) for a in apart), agreement=agreement)
 
 
 def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str, Runner]:

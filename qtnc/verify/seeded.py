@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
+from qtnc.ir.decoder import Decoder, decoder_of, symbol
 
 SAMPLES = 4
 """Samples along a symbolic first axis."""
@@ -36,7 +37,14 @@ def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Fee
     """
     rng = np.random.default_rng(seed)
     sizes = _symbols(model, binds)
-    return {str(v.name): _array(v, sizes, rng) for v in model.graph.inputs if not v.is_initializer()}
+    decoder = decoder_of(model)
+    feed = {}
+    for value in model.graph.inputs:
+        if value.is_initializer():
+            continue
+        counted = decoder is not None and value is decoder.positions and _table_size(value) is None
+        feed[str(value.name)] = _positions(value, decoder, sizes) if counted else _array(value, sizes, rng)
+    return feed
 
 
 def _symbols(model: ir.Model, binds: Mapping[str, int]) -> dict[str, int]:
@@ -47,16 +55,44 @@ def _symbols(model: ir.Model, binds: Mapping[str, int]) -> dict[str, int]:
             if isinstance(axis, ir.SymbolicDim) and axis.value is not None:
                 size = max(binds.get(axis.value, SAMPLES), SAMPLES) if k == 0 else binds.get(axis.value, LENGTH)
                 sizes[axis.value] = sizes.get(axis.value, size)
-    return sizes
+    return sizes | _sums(model, sizes)
 
 
-def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+def _sums(model: ir.Model, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Symbols that are sums: `past + sequence`, written so, or what the mask of a decoder with a cache is long."""
+    parts = {name: [part.strip() for part in name.split("+")] for name in sizes if "+" in name}
+    decoder = decoder_of(model)
+    if decoder is not None and decoder.cache and (total := symbol(decoder.mask, 1)) is not None:
+        past, length = symbol(next(iter(decoder.cache)), decoder.past_axis), symbol(decoder.ids, 1)
+        if past is not None and total not in (past, length):
+            parts[total] = [past, length or str(decoder.ids.shape[1] if decoder.ids.shape else 1)]
+    return {
+        name: sum(sizes[part] if part in sizes else int(part) for part in of)
+        for name, of in parts.items()
+        if all(part in sizes or (part.isdecimal() and len(part) < 10) for part in of)
+    }
+
+
+def _positions(value: ir.Value, decoder: Decoder | None, sizes: Mapping[str, int]) -> NDArray[np.generic]:
+    """Places of ids that follow a past."""
+    shape = _shape(value, sizes)
+    past = symbol(next(iter(decoder.cache), None), decoder.past_axis) if decoder is not None else None
+    counted = np.arange(shape[-1]) + sizes.get(past or "", 0)
+    return np.broadcast_to(counted, shape).astype(value.dtype.numpy() if value.dtype else np.int64)
+
+
+def _shape(value: ir.Value, sizes: Mapping[str, int]) -> list[int]:
     if value.shape is None or value.dtype is None:
         raise DataError(f"graph input `{printable(str(value.name))}` has no known shape: {WAY_OUT}")
-    shape = [
+    return [
         axis if isinstance(axis, int) else sizes.get(axis.value or "", SAMPLES if k == 0 else LENGTH)
         for k, axis in enumerate(value.shape)
     ]
+
+
+def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+    shape = _shape(value, sizes)
+    assert value.dtype is not None  # noqa: S101 - known where the shape is
     dtype = value.dtype.numpy()
     if value.dtype.is_floating_point():
         return np.asarray(rng.standard_normal(shape)).astype(dtype)

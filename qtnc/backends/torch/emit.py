@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from qtnc.backends.identifiers import comment
+from qtnc.backends.metadata import facts_of
 from qtnc.backends.torch import linear, table
 from qtnc.backends.torch.emission import Emission, UnsupportedError
 from qtnc.backends.torch.expression import Expr, literal, local, member
@@ -14,6 +15,7 @@ from qtnc.backends.torch.facts import infer
 from qtnc.backends.torch.host import FLOATS
 from qtnc.backends.torch.node_view import Call, Unpacked
 from qtnc.backends.torch.program import divide, live
+from qtnc.backends.torch.requirements import requirements
 from qtnc.backends.torch.shape_arithmetic import evaluate
 from qtnc.backends.torch.source import Source, shape_text
 from qtnc.backends.torch.weights import Weights, save
@@ -22,7 +24,9 @@ from qtnc.ir.dialect import DOMAIN, is_qtn
 
 
 def emit_torch(model: ir.Model, folder: Path) -> None:
-    """Write ``model`` as a standalone torch module: ``folder/model.py`` and ``folder/model.safetensors``.
+    """Write ``model`` as a standalone torch module into a folder.
+
+    That is ``model.py``, ``model.safetensors``, in which the model's metadata is kept, and ``requirements.txt``.
 
     Parameters
     ----------
@@ -35,8 +39,10 @@ def emit_torch(model: ir.Model, folder: Path) -> None:
         If nodes cannot be written in torch: one error that lists all of them.
     """
     source = compose(model)
-    (folder / "model.py").write_text(source.text(), encoding="utf-8")
-    save(source.weights.values(), folder / "model.safetensors")
+    code = source.text()
+    (folder / "model.py").write_text(code, encoding="utf-8")
+    (folder / "requirements.txt").write_text(requirements(code), encoding="utf-8")
+    save(source.weights.values(), folder / "model.safetensors", facts_of(model))
 
 
 def compose(model: ir.Model) -> Source:
