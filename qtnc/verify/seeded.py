@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
 from qtnc.ir.decoder import Decoder, decoder_of, symbol
-
-SAMPLES = 4
-"""Samples along a symbolic first axis."""
-
-LENGTH = 16
-"""Size of any other symbolic axis that the spec does not bind."""
+from qtnc.verify.lengths import LENGTH, SAMPLES, sizes_of
 
 TRANSPARENT = frozenset({"Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Expand"})
 """Operators that hand integers on as they are."""
@@ -27,8 +22,10 @@ BYTES = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
 WAY_OUT = "name data to verify on (verify ... on DATA)"
 
 
-def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Feed:
+def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0, samples: int = SAMPLES) -> Feed:
     """Standard normal floats, integers in the range of the table that a Gather looks them up in, masks of 0 and 1.
+
+    A symbolic first axis counts ``samples``, or what is bound where that is more.
 
     Raises
     ------
@@ -36,7 +33,7 @@ def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Fee
         If the range of an integer input cannot be told from the graph, or a rank is unknown.
     """
     rng = np.random.default_rng(seed)
-    sizes = _symbols(model, binds)
+    sizes = sizes_of(model, binds, samples)
     decoder = decoder_of(model)
     feed = {}
     for value in model.graph.inputs:
@@ -45,32 +42,6 @@ def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Fee
         counted = decoder is not None and value is decoder.positions and _table_size(value) is None
         feed[str(value.name)] = _positions(value, decoder, sizes) if counted else _array(value, sizes, rng)
     return feed
-
-
-def _symbols(model: ir.Model, binds: Mapping[str, int]) -> dict[str, int]:
-    """One size for each symbol; several samples where it is a first axis, whatever batch the plan assumes."""
-    sizes: dict[str, int] = {}
-    for value in model.graph.inputs:
-        for k, axis in enumerate(value.shape or ()):
-            if isinstance(axis, ir.SymbolicDim) and axis.value is not None:
-                size = max(binds.get(axis.value, SAMPLES), SAMPLES) if k == 0 else binds.get(axis.value, LENGTH)
-                sizes[axis.value] = sizes.get(axis.value, size)
-    return sizes | _sums(model, sizes)
-
-
-def _sums(model: ir.Model, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Symbols that are sums: `past + sequence`, written so, or what the mask of a decoder with a cache is long."""
-    parts = {name: [part.strip() for part in name.split("+")] for name in sizes if "+" in name}
-    decoder = decoder_of(model)
-    if decoder is not None and decoder.cache and (total := symbol(decoder.mask, 1)) is not None:
-        past, length = symbol(next(iter(decoder.cache)), decoder.past_axis), symbol(decoder.ids, 1)
-        if past is not None and total not in (past, length):
-            parts[total] = [past, length or str(decoder.ids.shape[1] if decoder.ids.shape else 1)]
-    return {
-        name: sum(sizes[part] if part in sizes else int(part) for part in of)
-        for name, of in parts.items()
-        if all(part in sizes or (part.isdecimal() and len(part) < 10) for part in of)
-    }
 
 
 def _positions(value: ir.Value, decoder: Decoder | None, sizes: Mapping[str, int]) -> NDArray[np.generic]:
