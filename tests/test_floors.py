@@ -22,6 +22,7 @@ FLOORS = [
     {"qtnc.verify"},
     {"qtnc.look"},
     {"qtnc.report"},
+    {"qtnc.bench"},
     {"qtnc.run"},
     {"qtnc.compiler"},
     {"qtnc.cli"},

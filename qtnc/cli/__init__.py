@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from qtnc import __version__
-from qtnc.cli import compiling, inspecting, optimising, passes, planning, running, verifying
+from qtnc.cli import benching, compiling, inspecting, optimising, passes, planning, running, verifying
 from qtnc.errors import InternalError, QtncError, visible
 
 INTERRUPTED = 130
@@ -77,6 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"qtnc {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (inspecting, planning, compiling, verifying, running, optimising, passes):
+    for command in (inspecting, planning, compiling, verifying, benching, running, optimising, passes):
         command.add(commands)
     return parser

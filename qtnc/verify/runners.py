@@ -12,9 +12,9 @@ from qtnc.errors import DataError, Diagnostic, ImportModelError, VerifyError
 from qtnc.verify.compare import Outputs, Runner
 
 
-def onnx_runner(path: Path) -> Runner:
-    """Run an ONNX file in onnxruntime."""
-    session = session_at(path)
+def onnx_runner(path: Path, threads: int = 0) -> Runner:
+    """Run an ONNX file in onnxruntime, with as many threads as it likes where 0 are said."""
+    session = session_at(path, threads)
     names = [output.name for output in session.get_outputs()]
 
     def run(feed: Feed) -> Outputs:
@@ -23,10 +23,10 @@ def onnx_runner(path: Path) -> Runner:
     return run
 
 
-def original_runner(path: Path) -> Runner:
+def original_runner(path: Path, threads: int = 0) -> Runner:
     """Run the model that was compiled; where it does not run, it is the model or the inputs that are wrong."""
     try:
-        run = onnx_runner(path)
+        run = onnx_runner(path, threads)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ImportModelError(
             Diagnostic(f"onnxruntime cannot load the model: {said(error)}", place=str(path))
