@@ -36,6 +36,7 @@ from qtnc.spec.read import read_spec
 from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
+from qtnc.verify.halved import halved_original
 from qtnc.verify.verdict import Verdict
 
 
@@ -134,10 +135,11 @@ def compile_model(
         beside.copy(folder, emitted)
         with watch.stage("verify"):
             verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
+            halved = halved_original(model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
             obeyed = _owned_up(planned, ran, beside.left)
-            write_reports(folder, obeyed, ran, verdicts, emitted, model_path)
+            write_reports(folder, obeyed, ran, verdicts, emitted, model_path, halved)
             write_manifest(folder, model_path, spec, checks, emitted, out)
     return Compiled(out, obeyed, ran, verdicts, tuple(watch.laps))
 

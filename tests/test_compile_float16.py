@@ -69,6 +69,10 @@ def test_bytes_are_those_of_the_files(place: Any, qtnc: Run, toys: ModuleType) -
             assert said[backend] == sum(path.stat().st_size for path in (place.out / backend).iterdir())
         sizes[dtype] = (place.out / "torch" / "model.safetensors").stat().st_size
     weights = 2 * (16 * 24 + 24 * 8)
+    baseline = json.loads((place.out / "report.json").read_text())["original_float16"]
+    assert baseline["bytes"] == pytest.approx((place.out / "onnx" / "model.onnx").stat().st_size, abs=100)  # its stamp
+    assert 0 < baseline["errors"]["seeded"]["y"] < CLOSE
+    assert "original in float16 (onnx)" in (place.out / "report.html").read_text()
     assert sizes[""] - sizes["(dtype: float16)"] == pytest.approx(weights, abs=8)  # the header is padded to 8 bytes
     assert qtnc("verify", place.out).code == 0
 

@@ -9,11 +9,17 @@ from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan
 from qtnc.report.text import becomes
 from qtnc.rewrite.decision import Rewritten
+from qtnc.verify.halved import Halved
 from qtnc.verify.verdict import Verdict
 
 
 def html_page(
-    plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], sizes: Mapping[str, int], original_bytes: int
+    plan: Plan,
+    ran: Sequence[Ran],
+    verdicts: Sequence[Verdict],
+    sizes: Mapping[str, int],
+    original_bytes: int,
+    halved: Halved | None = None,
 ) -> str:
     """Render the page; every name from the model is escaped."""
     environment = Environment(loader=PackageLoader("qtnc.report", "."), autoescape=True, undefined=StrictUndefined)
@@ -21,5 +27,11 @@ def html_page(
     environment.filters["shown"] = printable
     measured = {note.layer: note.error for step in ran for note in step.notes if isinstance(note, Rewritten)}
     return environment.get_template("page.html.j2").render(
-        plan=plan, ran=ran, verdicts=verdicts, sizes=sizes, original_bytes=original_bytes, measured=measured
+        plan=plan,
+        ran=ran,
+        verdicts=verdicts,
+        sizes=sizes,
+        original_bytes=original_bytes,
+        measured=measured,
+        halved=halved,
     )

@@ -12,15 +12,25 @@ from qtnc.pipeline import Ran
 from qtnc.planner.plan import Plan, finite
 from qtnc.report.html import html_page
 from qtnc.rewrite.decision import Rewritten
+from qtnc.verify.halved import Halved
 from qtnc.verify.verdict import Verdict
 
 FORMAT = 1
 
 
 def write_reports(
-    folder: Path, plan: Plan, ran: Sequence[Ran], verdicts: Sequence[Verdict], backends: Sequence[str], original: Path
+    folder: Path,
+    plan: Plan,
+    ran: Sequence[Ran],
+    verdicts: Sequence[Verdict],
+    backends: Sequence[str],
+    original: Path,
+    halved: Halved | None = None,
 ) -> None:
-    """Write ``plan.json`` (what was decided), ``report.json`` and ``report.html`` (what came out, with timings)."""
+    """Write ``plan.json`` (what was decided), ``report.json`` and ``report.html`` (what came out, with timings).
+
+    ``halved`` is the baseline of what comes out in float16.
+    """
     carried = files_beside(original).names  # of the original they are not counted either
     sizes = {backend: folder_bytes(folder / backend, carried) for backend in backends}
     original_bytes = model_bytes(original)
@@ -31,10 +41,11 @@ def write_reports(
         "bytes_on_disk": {"original": original_bytes, **sizes},
         "layers": [finite(asdict(note)) for step in ran for note in step.notes if isinstance(note, Rewritten)],
         "verify": [verdict.to_json() for verdict in verdicts],
+        "original_float16": finite(halved.to_json()) if halved else None,
         "passes": [{"name": step.name, "modified": step.modified, "seconds": step.seconds} for step in ran],
     }
     _write(folder / "report.json", report)
-    page = html_page(plan, ran, verdicts, sizes, original_bytes)
+    page = html_page(plan, ran, verdicts, sizes, original_bytes, halved)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
