@@ -1,7 +1,6 @@
 """What an exporter leaves of its user's machine in a model: stack traces, and paths in what is written for people."""
 
 import re
-from collections.abc import MutableMapping
 
 import onnx_ir as ir
 
@@ -21,7 +20,9 @@ def holds_path(text: str) -> bool:
 
 
 def forget_machine(model: ir.Model) -> None:
-    """Drop metadata and documentation that hold absolute paths; what is left is kept as it is."""
+    """Drop metadata and documentation that hold absolute paths; what is left stays, as text."""
+    for field in ("producer_name", "producer_version", "domain"):
+        setattr(model, field, _text(getattr(model, field)))
     _clean(model)
     for graph in model.graphs():
         _clean(graph)
@@ -35,8 +36,14 @@ def forget_machine(model: ir.Model) -> None:
 
 
 def _clean(part: ir.Model | ir.Graph | ir.Node | ir.Value) -> None:
-    if part.doc_string and holds_path(part.doc_string):
-        part.doc_string = None
-    props: MutableMapping[str, str] = part.metadata_props
-    for key in [key for key, text in props.items() if holds_path(text)]:
-        del props[key]
+    documentation = _text(part.doc_string)
+    part.doc_string = None if documentation and holds_path(documentation) else documentation
+    if part.metadata_props:
+        said = {_text(key) or "": _text(text) or "" for key, text in part.metadata_props.items()}
+        part.metadata_props.clear()
+        part.metadata_props.update({key: text for key, text in said.items() if not holds_path(text)})
+
+
+def _text(found: str | bytes | None) -> str | None:
+    """What protobuf found; it hands on bytes where a file is not UTF-8."""
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found

@@ -63,8 +63,11 @@ def largest(value: ir.Value) -> float:
     """Largest finite magnitude of a constant."""
     if value.const_value is None or value.const_value.size == 0:
         return 0.0
-    array = np.abs(value.const_value.numpy().astype(np.float64))
-    return float(np.max(array, where=np.isfinite(array), initial=0.0))
+    array = value.const_value.numpy()
+    found = max(float(array.max()), -float(array.min()))
+    if np.isfinite(found):
+        return abs(found)
+    return float(np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0.0))
 
 
 def is_stored(value: ir.Value) -> bool:

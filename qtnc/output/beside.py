@@ -11,6 +11,9 @@ from qtnc.errors import printable
 LARGEST = 64 << 20
 """Bytes of the largest file that is carried along; the largest tokenizers have half of that."""
 
+ALTOGETHER = 256 << 20
+"""Bytes of all files that are carried along."""
+
 NAMES = frozenset(
     {
         "added_tokens.json",
@@ -76,7 +79,13 @@ def files_beside(model_path: Path) -> Beside:
                 left[path.name] = f"{printable(path.name)} is not carried along: {fault}"
             else:
                 files[path.name] = path
-    return Beside(tuple(files[name] for name in sorted(files)), tuple(left[name] for name in sorted(left)))
+    total = 0
+    for name in sorted(files):
+        total += files[name].stat().st_size
+        if total > ALTOGETHER:
+            left[name] = f"{name} is not carried along: with it all such files have more than {ALTOGETHER:,} bytes"
+    kept = sorted(files.keys() - left.keys())
+    return Beside(tuple(files[name] for name in kept), tuple(left[name] for name in sorted(left)))
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from onnx import helper
 from safetensors import safe_open
 
 from qtnc import __version__
+from qtnc.backends.metadata import MOST
 from qtnc.backends.onnx import emit_onnx
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.importers.onnx import read_model
@@ -69,6 +70,34 @@ def test_the_same_model_gives_the_same_bytes(toys: ModuleType, tmp_path: Path) -
         emit_torch(read_model(path), tmp_path / name)
         found.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()})
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("place", ["license", "MIT____", "doc____", "node____", "made____", "1.0____"])
+def test_what_is_no_text_becomes_text(place: str, toys: ModuleType, tmp_path: Path) -> None:
+    proto = toys.mlp()
+    proto.doc_string, proto.producer_name, proto.producer_version = "doc____", "made____", "1.0____"
+    proto.graph.node[0].doc_string = "node____"
+    helper.set_model_props(proto, {"license": "MIT____"})
+    damaged = place[:3].encode() + b"\xff\xed\xa0\x80"[: len(place) - 3].ljust(len(place) - 3, b"_")
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString().replace(place.encode(), damaged))
+    emit_torch(read_model(tmp_path / "m.onnx"), tmp_path)
+    emit_onnx(read_model(tmp_path / "m.onnx"), tmp_path)
+    kept = damaged.decode("utf-8", "replace")
+    with safe_open(tmp_path / "model.safetensors", "pt") as weights:
+        assert place == "node____" or kept in {*weights.metadata(), *weights.metadata().values()}
+    assert kept.encode() in (tmp_path / "model.onnx").read_bytes()
+
+
+def test_metadata_too_long_for_a_header_stays_in_the_onnx_file(toys: ModuleType, tmp_path: Path) -> None:
+    proto = toys.mlp()
+    proto.doc_string = "\x01" * MOST
+    helper.set_model_props(proto, {"license": "MIT"})
+    path = toys.write(proto, tmp_path / "m.onnx")
+    emit_torch(read_model(path), tmp_path)
+    emit_onnx(read_model(path), tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as weights:
+        assert set(weights.metadata()) == {"license", "producer_name", "qtnc"}
+    assert len(onnx.load(tmp_path / "model.onnx").doc_string) == MOST
 
 
 PATHS = [

@@ -102,6 +102,15 @@ def test_a_large_file_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.left == ("tokenizer.json is not carried along: it has 14 bytes, more than 13",)
 
 
+def test_many_files_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "ALTOGETHER", 20)
+    for name in ("a.model", "b.model", "c.model"):
+        (tmp_path / name).write_bytes(b"x" * 9)
+    found = files_beside(tmp_path / "model.onnx")
+    assert found.names == ("a.model", "b.model")
+    assert found.left == ("c.model is not carried along: with it all such files have more than 20 bytes",)
+
+
 @given(st.text(max_size=30))
 def test_names_that_match_are_plain(name: str) -> None:
     if PATTERN.fullmatch(name):
