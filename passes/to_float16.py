@@ -156,7 +156,8 @@ def _values(model: ir.Model) -> list[ir.Value]:
 
 def _refuse_sequences(model: ir.Model) -> None:
     for value in _values(model):
+        name = printable(str(value.name))
         if value.type is not None and not isinstance(value.type, ir.TensorType):
-            raise PassError(f"`{printable(str(value.name))}` is no tensor: float16 does not reach into it")
-        if value.type is None:
-            raise PassError(f"the type of `{printable(str(value.name))}` is unknown, so that it cannot become float16")
+            raise PassError(f"`{name}` is no tensor: float16 does not reach into it")
+        if value.type is None and (value.uses() or value.is_graph_output()):
+            raise PassError(f"the type of `{name}` is unknown, so that it cannot become float16")

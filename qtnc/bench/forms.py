@@ -12,6 +12,7 @@ import onnx_ir as ir
 from qtnc.bench.alternation import Run, seconds_of
 from qtnc.calibrate.data import Feed
 from qtnc.errors import Diagnostic, OutputError
+from qtnc.output.beside import files_beside
 from qtnc.output.manifest import read_manifest
 from qtnc.report.write import folder_bytes, model_bytes
 from qtnc.verify.check import read_original
@@ -61,10 +62,13 @@ def forms_of(out: Path, model_path: Path | None = None, threads: int = 1) -> For
     if "torch" in manifest.backends:
         inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
         runners["torch"] = torch_runner(out / "torch", inputs, outputs)
+    carried = files_beside(original).names
     ours = [name for name in ("onnx", "torch") if name in runners]
     if not ours:
         raise OutputError(Diagnostic("holds no model to time", place=str(out), help="add `emit onnx` to the spec"))
-    return Forms(model, manifest.binds, runners, sizes | {name: folder_bytes(out / name) for name in ours}, missing)
+    return Forms(
+        model, manifest.binds, runners, sizes | {name: folder_bytes(out / name, carried) for name in ours}, missing
+    )
 
 
 def _quantised(original: Path, path: Path) -> str | None:

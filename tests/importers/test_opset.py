@@ -147,3 +147,29 @@ def test_newer_releases_load_no_less() -> None:
     found = list(RELEASES.values())
     assert sorted(found, key=lambda r: (r.opset, r.ir_version)) == found
     assert [oldest_loading(opset) for opset in (13, 17, 21, 25)] == ["1.7", "1.12", "1.18", "1.24"]
+
+
+@pytest.mark.parametrize(
+    ("option", "way_out"),
+    [
+        ("opset: 13", "export the model to opset 13, or ask for 18"),
+        ('min_ort: "1.7"', "export the model to opset 13 or older, or ask for a newer onnxruntime"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "compile"])
+def test_what_cannot_be_is_told_where_it_is_asked(
+    command: str, option: str, way_out: str, place: Any, qtnc: Callable[..., Any]
+) -> None:
+    place.spec.write_text(f"qtn 1\nemit torch\nemit onnx({option})\n")
+    done = qtnc(command, place.model, place.spec, *(["-o", place.out] if command == "compile" else []))
+    reason = "the model has opset 18 and cannot be converted to 13: No Adapter From Version 14 for Relu"
+    caret = f"  3 | emit onnx({option})\n    |           {'^' * len(option)}\n"
+    assert done.err == f"{place.spec}:3:11: error: {reason}\n{caret}  = help: {way_out}\n"
+    assert (done.code, done.out, place.out.exists()) == (1, "", False)
+
+
+def test_an_emitted_opset_holds_for_the_whole_compile(place: Any, qtnc: Callable[..., Any]) -> None:
+    place.spec.write_text(place.spec.read_text().replace("emit onnx", "emit onnx(opset: 21)"))
+    assert qtnc("compile", place.model, place.spec, "-o", place.out, "--verify-each").code == 0
+    assert onnx.load(place.out / "onnx" / "model.onnx").opset_import[0].version == 21
+    assert qtnc("verify", place.out).code == 0
