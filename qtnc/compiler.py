@@ -28,7 +28,7 @@ from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
-from qtnc.road.narrowing import narrowing
+from qtnc.road.narrowing import narrowed, narrowing
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.spec.program import Spec
@@ -120,8 +120,7 @@ def compile_model(
         emitted = [emit.backend for emit in spec.emits]
         if "torch" in emitted:
             with watch.stage("emit torch"):
-                narrow = narrowing(spec.told(TorchOptions).dtype)
-                emit_torch(Pipeline(narrow).run(rewritten.model.clone()).model, _fresh(folder / "torch"))
+                emit_torch(narrowed(rewritten.model, spec.told(TorchOptions).dtype), _fresh(folder / "torch"))
         if "qiskit" in emitted:
             with watch.stage("emit qiskit"):
                 circuits = circuits_to_emit(spec, planned.selected, rewritten.model)

@@ -81,13 +81,15 @@ def cases_of(forms: Forms, decode: Forms | None, asked: Asked) -> tuple[Case, ..
         if decode is not None:
             raise DataError("the model of --decode takes no past: name the one with past_key_values among its inputs")
         return (_call(forms, asked),)
+    if decode is not None and (first := decoder_of(forms.model)) and first.cache:
+        raise DataError("the model of OUT takes a past itself, and begins without one: leave --decode out")
     generation = Generation(last.model, decoder, asked.rows)
     if decode is None:
-        first = _case("prefill", forms, forms.each(generation.prompt(asked.tokens)), asked, asked.tokens)
+        prefill = _case("prefill", forms, forms.each(generation.prompt(asked.tokens)), asked, asked.tokens)
     else:
-        first = _call(forms, asked, "prefill")
+        prefill = _call(forms, asked, "prefill")
     steps = {name: generation.timed(run, asked.tokens, asked.new) for name, run in last.runners.items()}
-    return first, _case("decode", last, steps, asked, asked.new, past=asked.tokens)
+    return prefill, _case("decode", last, steps, asked, asked.new, past=asked.tokens)
 
 
 def _call(forms: Forms, asked: Asked, name: str = "call") -> Case:

@@ -49,6 +49,9 @@ def forms_of(out: Path, model_path: Path | None = None, threads: int = 1) -> For
     """
     manifest = read_manifest(out)
     original, model = read_original(out, manifest, model_path)
+    ours = [name for name in ("onnx", "torch") if name in manifest.backends]
+    if not ours:
+        raise OutputError(Diagnostic("holds no model to time", place=str(out), help="add `emit onnx` to the spec"))
     runners: dict[str, Runner] = {ORIGINAL: original_runner(original, threads)}
     sizes, missing = {ORIGINAL: model_bytes(original)}, dict[str, str]()
     with TemporaryDirectory(prefix="qtnc-") as folder:
@@ -57,18 +60,18 @@ def forms_of(out: Path, model_path: Path | None = None, threads: int = 1) -> For
             missing[INT8] = reason
         else:
             runners[INT8], sizes[INT8] = onnx_runner(path, threads), folder_bytes(Path(folder))
-    if "onnx" in manifest.backends:
-        runners["onnx"] = onnx_runner(out / "onnx" / "model.onnx", threads)
-    if "torch" in manifest.backends:
-        inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
-        runners["torch"] = torch_runner(out / "torch", inputs, outputs)
     carried = files_beside(original).names
-    ours = [name for name in ("onnx", "torch") if name in runners]
-    if not ours:
-        raise OutputError(Diagnostic("holds no model to time", place=str(out), help="add `emit onnx` to the spec"))
-    return Forms(
-        model, manifest.binds, runners, sizes | {name: folder_bytes(out / name, carried) for name in ours}, missing
-    )
+    for name in ours:
+        runners[name] = _ours(out, name, model, threads)
+        sizes[name] = folder_bytes(out / name, carried)
+    return Forms(model, manifest.binds, runners, sizes, missing)
+
+
+def _ours(out: Path, name: str, model: ir.Model, threads: int) -> Runner:
+    if name == "onnx":
+        return onnx_runner(out / "onnx" / "model.onnx", threads)
+    inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
+    return torch_runner(out / "torch", inputs, outputs)
 
 
 def _quantised(original: Path, path: Path) -> str | None:

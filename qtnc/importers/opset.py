@@ -8,6 +8,7 @@ import onnx
 from onnx import inliner
 
 from qtnc.errors import Diagnostic, ImportModelError, visible
+from qtnc.importers.tensors import all_tensors, is_external
 from qtnc.source import Span
 
 OLDEST_OPSET = 13
@@ -55,7 +56,8 @@ def _converted(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """The model in another opset; the converter knows neither functions nor metadata."""
     flat = inliner.inline_local_functions(proto) if proto.functions else proto
     found = onnx.version_converter.convert_version(flat, opset)
-    onnx.checker.check_model(_without_data(found))
+    if not any(map(is_external, all_tensors(found))):  # else it is checked when it is written, its data beside it
+        onnx.checker.check_model(found)
     found.metadata_props.extend(flat.metadata_props)
     found.graph.metadata_props.extend(flat.graph.metadata_props)
     told = {tuple(node.output): node for node in _nodes(flat.graph)}
@@ -63,18 +65,6 @@ def _converted(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         if (source := told.get(tuple(node.output))) and not node.metadata_props:
             node.metadata_props.extend(source.metadata_props)
     return found
-
-
-def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of which every weight is an input, so that the checker opens no file."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    inputs = {value.name for value in copy.graph.input}
-    for tensor in copy.graph.initializer:
-        if tensor.name not in inputs:
-            copy.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-    del copy.graph.initializer[:]
-    return copy
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -45,7 +45,7 @@ CHEAP = frozenset(
 BOUNDS = frozenset({"Clip", "Min", "Max", "Attention"})
 """Operators that may read a number beyond float16 and compute none."""
 
-TAKES_ANY = frozenset({"Cast", "Shape", "Size", "CastLike"})
+TAKES_ANY = frozenset({"Cast", "Shape", "Size"})
 """Operators that read floats of any type."""
 
 
@@ -110,7 +110,7 @@ class Precision:
         if counted or sensitive or not self._has_half(node):
             self.full.add(node)
         elif wide is not None:
-            if not plain or node.op_type not in CHEAP | BOUNDS:
+            if any(map(is_float, node.outputs)) and (not plain or node.op_type not in CHEAP | BOUNDS):
                 raise _too_large(wide, node)
             self.full.add(node)
         if counted:
@@ -130,9 +130,8 @@ class Precision:
 
     def _has_half(self, node: ir.Node) -> bool:
         """Whether ONNX lets the operator compute in float16."""
-        if node.domain or any(
-            a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()
-        ):
+        kinds = {attribute.type for attribute in node.attributes.values()}
+        if node.domain or kinds & {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}:
             return True
         try:
             schema = onnx.defs.get_schema(node.op_type, self.opset)

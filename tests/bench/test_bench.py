@@ -151,10 +151,13 @@ def test_wrong_counts_are_wrong_usage(option: str, wrong: str, qtnc: Run, tmp_pa
 
 
 def test_what_cannot_be_timed_says_why(pair: tuple[Path, Path], place: Any, qtnc: Run, toys: ModuleType) -> None:
-    first, _ = pair
+    first, last = pair
     done = qtnc("bench", first, "--decode", first)
     assert (done.code, done.out) == (1, "")
     assert "the model of --decode takes no past" in done.err
+    done = qtnc("bench", last, "--decode", last)
+    assert (done.code, done.out) == (1, "")
+    assert "leave --decode out" in done.err
     qtnc("compile", place.model, place.spec, "-o", place.out)
     place.model.unlink()
     done = qtnc("bench", place.out)
