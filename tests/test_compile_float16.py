@@ -59,6 +59,23 @@ def test_a_family_in_half(
         compiled.check_same(model.reference(feeds), done.out, feeds, load_emitted, CLOSE)
 
 
+def test_torch_goes_back_to_full_precision(
+    families: Families, compiled: ModuleType, load_emitted: Load, tmp_path: Path
+) -> None:
+    """Where a processor has no arithmetic in half, ``load().float()`` computes in float32 with the same weights."""
+    model = families("llama", "dynamo")
+    spec = tmp_path / "spec.qtn"
+    spec.write_text("qtn 1\nemit torch(dtype: float16)\n")
+    compile_model(model.onnx, spec, tmp_path / "out")
+    feeds = model.feeds(2, 5)
+    module = load_emitted(tmp_path / "out" / "torch").float()
+    with torch.inference_mode():
+        found = module(*map(torch.from_numpy, feeds.values())).numpy()
+    assert "torch.float16)" not in (tmp_path / "out" / "torch" / "model.py").read_text().split("def forward")[1]
+    # One rounding of each weight is left, by 2^-12 of it on average.
+    assert compiled.distance(model.reference(feeds)[0], found) < 1e-3
+
+
 def test_bytes_are_those_of_the_files(place: Any, qtnc: Run, toys: ModuleType) -> None:
     sizes = {}
     for dtype in ("", "(dtype: float16)"):

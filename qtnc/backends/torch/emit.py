@@ -49,7 +49,7 @@ def compose(model: ir.Model) -> Source:
     """Everything that the two files will hold."""
     flat = _flatten(model)
     emission = Emission(flat.graph, infer(flat), flat.opset_imports.get("", 1), Weights(flat.graph))
-    emission.model_dtype = _only_float_dtype(emission)
+    emission.model_dtype = _float_dtype(emission)
     inputs = _define_inputs(emission)
     _emit_nodes(emission)
     outputs = [(v.name or "output", _output(emission, v)) for v in flat.graph.outputs]
@@ -64,6 +64,7 @@ def compose(model: ir.Model) -> Source:
         parts=divide(statements, results),
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
         tables={name: pairs for pairs, name in emission.tables.items()},
+        dtype=emission.model_dtype,
     )
 
 
@@ -81,10 +82,13 @@ def _flatten(model: ir.Model) -> ir.Model:
     return flat
 
 
-def _only_float_dtype(emission: Emission) -> ir.DataType | None:
-    """The one floating-point dtype of the weights and inputs, if there is one."""
+def _float_dtype(emission: Emission) -> ir.DataType | None:
+    """The one floating-point dtype of the weights and inputs, or float16 where products have it and little else."""
     values = [*emission.graph.inputs, *emission.graph.initializers.values()]
     found = {emission.fact(v).dtype for v in values} & FLOATS
+    matrices = {v.dtype for v in emission.graph.initializers.values() if v.shape is not None and len(v.shape) > 1}
+    if len(found) > 1 and matrices & FLOATS == {ir.DataType.FLOAT16}:
+        return ir.DataType.FLOAT16
     return found.pop() if len(found) == 1 else None
 
 
