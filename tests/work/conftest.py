@@ -1,20 +1,20 @@
-"""Units that other processes can import."""
+"""Units that travel to other processes."""
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from joblib.externals.cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
 
 @pytest.fixture(scope="session")
-def sums() -> ModuleType:
-    """The module ``sums`` beside, by a name under which workers find it."""
-    folder = str(Path(__file__).parent)
+def sums() -> Iterator[ModuleType]:
+    """The module ``sums`` beside; workers are told what is in it, for they cannot import it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        patch.setenv("PYTHONPATH", folder)
+        patch.syspath_prepend(Path(__file__).parent)
         import sums
 
+        register_pickle_by_value(sums)
         yield sums
-        sys.modules.pop("sums")
+        unregister_pickle_by_value(sums)
