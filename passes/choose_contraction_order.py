@@ -45,7 +45,7 @@ class ChooseContractionOrder:
                 continue
             product = product_of(node)
             x = node.inputs[0]
-            rows = rows_of(x, self.binds) if x is not None else 1
+            rows = rows_of(x, self.binds, product.stack) if x is not None else 1
             order = choose_order(product, rows, folded=self.folded)
             notes.append(OrderChosen(node.overload, order, rows, flops_of(product, order, rows, folded=self.folded)))
             if order != order_of(node):

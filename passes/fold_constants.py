@@ -1,5 +1,6 @@
 """Compute at compile time what depends on constants alone."""
 
+from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import convenience
 
+from qtnc.ir.branches import take_branch
 from qtnc.ir.constants import evaluate
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.pipeline import PassResult
@@ -19,7 +21,7 @@ UNFOLDABLE = frozenset(
 
 @dataclass(frozen=True)
 class FoldConstants:
-    """Replace nodes whose inputs are all constant by their result.
+    """Replace nodes whose inputs are all constant by their result, and an If whose condition is by one of its branches.
 
     ``max_growth`` bounds what folding may add to the model in bytes, node by node: the result's size less that of
     the constants that nothing else reads. A transposed weight adds nothing; a large Expand or Range is left alone.
@@ -31,9 +33,16 @@ class FoldConstants:
 
     def run(self, model: ir.Model) -> PassResult:
         """Fold in graph order, so that chains fold whole."""
-        folded = [node for node in list(model.graph) if self._fold(model, node)]
+        waiting, folded = deque(model.graph), False
+        while waiting:
+            node = waiting.popleft()
+            if (known := _known_condition(node)) is not None:
+                waiting.extendleft(reversed(take_branch(model, node, condition=known)))
+                folded = True
+            else:
+                folded = self._fold(model, node) or folded
         drop_unused_initializers(model)
-        return PassResult(model, bool(folded))
+        return PassResult(model, folded)
 
     def _fold(self, model: ir.Model, node: ir.Node) -> bool:
         if node.domain != "" or node.op_type in UNFOLDABLE or len(node.outputs) != 1:
@@ -44,12 +53,12 @@ class FoldConstants:
             return False
         if self._surely_too_large(node):
             return False
-        result = evaluate(node, model.graph.opset_imports, {})
+        results = evaluate(node, model.graph.opset_imports, {})
         freed = sum(v.const_value.nbytes for v in set(node.inputs) if v and v.const_value and len(v.uses()) == 1)
-        if result is None or result.nbytes - freed > self.max_growth:
+        if results is None or results[0].nbytes - freed > self.max_growth:
             return False
         output = node.outputs[0]
-        value = add_initializer(model, output.name or node.op_type, result)
+        value = add_initializer(model, output.name or node.op_type, results[0])
         convenience.replace_all_uses_with(output, value)
         model.graph.remove(node, safe=True)
         return True
@@ -62,6 +71,13 @@ class FoldConstants:
         elements = int(np.prod([int(axis) for axis in output.shape.numpy()], dtype=np.float64))
         held = sum(v.const_value.nbytes for v in node.inputs if v is not None and v.const_value is not None)
         return elements * output.dtype.itemsize - held > self.max_growth
+
+
+def _known_condition(node: ir.Node) -> bool | None:
+    if node.op_type != "If" or node.domain != "" or node.inputs[0] is None or not _is_constant(node.inputs[0]):
+        return None
+    tensor = node.inputs[0].const_value
+    return bool(tensor.numpy().reshape(-1)[0]) if tensor is not None and tensor.size else None
 
 
 def _is_constant(value: ir.Value) -> bool:

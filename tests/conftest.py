@@ -84,6 +84,12 @@ def toys() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def moe() -> ModuleType:
+    """A decoder of mixtures of experts."""
+    return load("moe")
+
+
+@pytest.fixture(scope="session")
 def compiled() -> ModuleType:
     """Compiled folders: how they are made, what they store and what they compute."""
     return load("compiled")

@@ -132,15 +132,14 @@ def test_a_tied_table_stays_and_the_plan_says_so(
 
 
 def test_layers_of_bodies_are_listed_and_rewritten(
-    toys: ModuleType, compiled: ModuleType, qtnc: Callable[..., Any], tmp_path: Path
+    toys: ModuleType, compiled: ModuleType, load_emitted: Load, qtnc: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """torch code has no branches yet, so the ONNX form alone is compared."""
     model = toys.write(toys.branching(), tmp_path / "model.onnx")
     listed = [entry["layer"] for entry in json.loads(qtnc("inspect", model, "--format", "json").out)]
     assert listed[0] == "up"
     assert set(listed) == {"up", "left", "right", "again"}
     spec, out = tmp_path / "spec.qtn", tmp_path / "out"
-    spec.write_text("qtn 1\noptimize memory\nselect s = *\nrewrite s -> mpo(sites: 2)\nemit onnx\n")
+    spec.write_text("qtn 1\noptimize memory\nselect s = *\nrewrite s -> mpo(sites: 2)\nemit torch\nemit onnx\n")
     assert qtnc("compile", model, spec, "-o", out).code == 0
     plan = {entry["layer"]: entry for entry in json.loads((out / "plan.json").read_text())["layers"]}
     assert {name for name, entry in plan.items() if entry["structure"] == "mpo"} >= {"up", "left", "right"}
@@ -149,8 +148,61 @@ def test_layers_of_bodies_are_listed_and_rewritten(
     for rows in (x, x[:1]):
         for branch in (True, False):
             feeds = {"x": rows, "c": np.array(branch)}
-            (expected,), (got,) = run(model, **feeds), run(out / "onnx" / "model.onnx", **feeds)
-            assert compiled.distance(expected, got) <= 1e-4
+            compiled.check_same(run(model, **feeds), out, feeds, load_emitted)
+
+
+@pytest.mark.parametrize("structure", ["lowrank", "mpo(sites: 2)"])
+def test_layers_of_a_scan_are_rewritten(
+    structure: str,
+    toys: ModuleType,
+    compiled: ModuleType,
+    load_emitted: Load,
+    qtnc: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """One with its weight in the body, one with a weight of the graph around it."""
+    model, spec, out = toys.write(toys.scanning(), tmp_path / "model.onnx"), tmp_path / "spec.qtn", tmp_path / "out"
+    spec.write_text(f"qtn 1\noptimize memory\nselect s = *\nrewrite s -> {structure}\nemit torch\nemit onnx\n")
+    assert qtnc("compile", model, spec, "-o", out).code == 0
+    plan = {entry["layer"]: entry["structure"] for entry in json.loads((out / "plan.json").read_text())["layers"]}
+    assert plan == dict.fromkeys(("state", "input"), structure.partition("(")[0])
+    (scan,) = onnx.load(out / "onnx" / "model.onnx").graph.node
+    assert "Gemm" not in [made.op_type for made in scan.attribute[0].g.node]
+    rng = np.random.default_rng(0)
+    for batch, length in ((3, 5), (1, 1)):
+        shapes = {"start": (batch, 16), "x": (length, batch, 16)}
+        feeds = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+        compiled.check_same(run(model, **feeds), out, feeds, load_emitted)
+
+
+def test_a_branch_that_is_known_takes_the_place_of_its_if(
+    toys: ModuleType, compiled: ModuleType, load_emitted: Load, tmp_path: Path
+) -> None:
+    """A condition that the exporter left, such as one on a shape that turned out to be constant."""
+    branches = {
+        name: helper.make_graph(
+            [node("MatMul", ["x", f"{name}.weight"], [name], name=f"/{name}/MatMul")],
+            name,
+            [],
+            [toys.value(name, ["batch", 8])],
+            [toys.weight(f"{name}.weight", 6, 8)],
+        )
+        for name in ("up", "other")
+    }
+    nodes = [
+        node("Equal", ["two", "two"], ["c"]),
+        node("If", ["c"], ["y"], then_branch=branches["up"], else_branch=branches["other"]),
+    ]
+    two = numpy_helper.from_array(np.array(2), "two")
+    proto = toys.model(nodes, [toys.value("x", ["batch", 6])], [toys.value("y", ["batch", 8])], [two])
+    model = toys.write(proto, tmp_path / "model.onnx")
+    x = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
+    np.savez(tmp_path / "calib.npz", x=x)
+    statements = compiled.every("lowrank on calib")
+    done = compiled.build(model, tmp_path / "out", 'data calib = npz("calib.npz")', *statements)
+    assert [(entry.layer, entry.structure) for entry in done.plan.layers] == [("up", "lowrank")]
+    assert "If" not in [made.op_type for made in onnx.load(done.out / "onnx" / "model.onnx").graph.node]
+    compiled.check_same(run(model, x=x), done.out, {"x": x}, load_emitted)
 
 
 def test_layers_of_functions_are_found(

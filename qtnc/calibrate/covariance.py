@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from math import prod
 from tempfile import TemporaryFile
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from qtnc.calibrate.activations import activations
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import DataError
+from qtnc.ir.form import Axes
 from qtnc.ir.layers import Layer
 
-Place = tuple[str, int]
+Place = tuple[str, Axes, int, tuple[int, ...]]
 
 MAPPED = 1 << 23
 """Bytes from which a covariance is mapped from a file: the system may write it out."""
@@ -33,7 +35,8 @@ def covariances(
 
     Returns
     -------
-    For each layer name the covariance (M, M) in float64. Layers that read the same value share one array.
+    For each layer name the covariance (M, M) in float64, (S, M, M) where each matrix of a stack reads rows of its own.
+    Layers that read the same value share one array.
 
     Raises
     ------
@@ -42,16 +45,16 @@ def covariances(
     """
     found = list(layers)
     wanted = {_place(layer): layer for layer in found}
-    sums = {place: _square(layer.matrix_shape[0]) for place, layer in wanted.items()}
-    rows = dict.fromkeys(sums, 0)
-    names = list(dict.fromkeys(name for name, _ in sums))
+    sums: dict[Place, NDArray[np.float64]] = {}
+    rows = dict.fromkeys(wanted, 0)
+    names = list(dict.fromkeys(name for name, *_ in wanted))
     for values in activations(model, names, data, BATCH):
         by_name = dict(zip(names, values, strict=True))
-        for (name, axis), total in sums.items():
-            x = np.moveaxis(np.asarray(by_name[name], np.float64), axis, -1).reshape(-1, len(total))
+        for place, layer in wanted.items():
+            x = _by_matrix(layer.read(np.asarray(by_name[place[0]], np.float64)), layer.stack)
             with np.errstate(over="ignore", invalid="ignore"):  # said below, by the layer's name
-                total += x.T @ x
-            rows[name, axis] += len(x)
+                _add(sums, place, x.swapaxes(-1, -2) @ x)
+            rows[place] += x.shape[-2]
     for place, total in sums.items():
         if not np.isfinite(total).all():
             raise DataError(f"data `{data.name}`: the input of layer `{wanted[place].name}` is NaN or infinite")
@@ -66,17 +69,38 @@ def covariances(
     return {layer.name: means[tuple(pools[pool(layer)])] for layer in found}
 
 
-def _square(size: int) -> NDArray[np.float64]:
-    """Zeros (size, size); large ones in a file without a name, for a model has more of them than fit in memory."""
-    needed = 8 * size * size
+def _add(sums: dict[Place, NDArray[np.float64]], place: Place, found: NDArray[np.float64]) -> None:
+    if place not in sums:
+        sums[place] = _zeros(found.shape)
+    if sums[place].ndim < found.ndim:  # rows that all matrices had in common so far
+        sums[place] = sums[place] + found
+    else:
+        sums[place] += found
+
+
+def _zeros(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Zeros; large ones in a file without a name, for a model has more of them than fit in memory."""
+    needed = 8 * prod(shape)
     if needed < MAPPED:
-        return np.zeros((size, size))
+        return np.zeros(shape)
     with TemporaryFile() as file:
         file.truncate(needed)
         mapped = mmap.mmap(file.fileno(), needed)
-    return np.frombuffer(mapped).reshape(size, size)
+    return np.frombuffer(mapped).reshape(shape)
 
 
 def _place(layer: Layer) -> Place:
-    """The value that a layer reads, and along which axis its features lie."""
-    return str(layer.x.name), layer.features
+    """The value that a layer reads, its axes in order, how many of them are features, and which stack it meets."""
+    axes = () if isinstance(layer.form, str) else layer.form.x
+    return str(layer.x.name), axes, layer.weight_form.joined, layer.stack
+
+
+def _by_matrix(x: NDArray[np.float64], stack: tuple[int, ...]) -> NDArray[np.float64]:
+    """Rows (rows, M) that a matrix reads, or (S, rows, M) where each of a stack reads rows of its own."""
+    met = x.shape[:-2][-len(stack) :] if stack else ()
+    if prod(met) == 1:
+        return x.reshape(-1, x.shape[-1])
+    outer = max(0, x.ndim - 2 - len(stack))
+    spread = np.broadcast_to(x, (*x.shape[:outer], *stack, *x.shape[-2:]))
+    own = np.moveaxis(spread, range(outer), range(len(stack), len(stack) + outer))
+    return own.reshape(prod(stack), -1, x.shape[-1])

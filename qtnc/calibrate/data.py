@@ -60,7 +60,7 @@ def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Spa
                 if key not in archive.files:
                     near = did_you_mean(key, archive.files) or f"it has {', '.join(archive.files) or 'no arrays'}"
                     raise wrong(f"data `{name}`: no array for the graph input `{key}`", near)
-                arrays[key] = np.asarray(archive[key])
+                arrays[key] = _as_taken(np.asarray(archive[key]), value)
     except DataError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
@@ -86,6 +86,12 @@ def _batch(model: ir.Model) -> int | None:
     """Samples that the model takes at a time, where its first axes say so."""
     axes = (value.shape[0] for value in model.graph.inputs if value.shape is not None and len(value.shape))
     return next((axis for axis in axes if isinstance(axis, int)), None)
+
+
+def _as_taken(array: NDArray[np.generic], value: ir.Value) -> NDArray[np.generic]:
+    """Floats for an input of bfloat16, which npz files cannot hold, are rounded to it."""
+    narrow = value.dtype == ir.DataType.BFLOAT16 and array.dtype == np.float32
+    return array.astype(ir.DataType.BFLOAT16.numpy()) if narrow else array
 
 
 def _misfit(value: ir.Value, array: NDArray[np.generic]) -> str | None:

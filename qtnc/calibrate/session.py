@@ -1,12 +1,18 @@
-"""Models run by onnxruntime, the judge of everything we emit."""
+"""Models run by onnxruntime, the judge of everything we emit; models of bfloat16 are judged in 32 bits."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as MissingKernel
 
+from qtnc.calibrate.data import Feed
 from qtnc.ir.initializers import in_memory
+from qtnc.ir.widening import is_narrow, widened
+
+BFLOAT16 = ir.DataType.BFLOAT16.numpy()
 
 
 def options(threads: int = 0) -> onnxruntime.SessionOptions:
@@ -21,7 +27,7 @@ def options(threads: int = 0) -> onnxruntime.SessionOptions:
 
 def session_of(model: ir.Model, threads: int = 0) -> onnxruntime.InferenceSession:
     """Session for a model in memory; weights that lie in files beside the original are mapped from there."""
-    wanted = options(threads)
+    wanted, model = options(threads), widened(model) if is_narrow(model) else model
     folders = {str(tensor.base_dir) for tensor in _outside(model)}
     if len(folders) == 1:
         wanted.add_session_config_entry("session.model_external_initializers_file_folder_path", *folders)
@@ -41,4 +47,14 @@ def _outside(model: ir.Model) -> Iterator[ir.ExternalTensor]:
 
 def session_at(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """Session for a model on disk, external data beside it."""
-    return onnxruntime.InferenceSession(str(path), options(threads), providers=["CPUExecutionProvider"])
+    try:
+        found = onnxruntime.InferenceSession(str(path), options(threads), providers=["CPUExecutionProvider"])
+    except MissingKernel:
+        return session_of(ir.load(path), threads)
+    narrow = any("bfloat16" in value.type for value in (*found.get_inputs(), *found.get_outputs()))
+    return session_of(ir.load(path), threads) if narrow else found
+
+
+def as_judged(feed: Feed) -> Feed:
+    """What a session takes for a feed of the model: bfloat16 in 32 bits."""
+    return {name: array.astype(np.float32) if array.dtype == BFLOAT16 else array for name, array in feed.items()}

@@ -1,6 +1,7 @@
 """Values that are known before a model runs: initialisers, and what operators that add nothing make of them."""
 
 from collections.abc import Hashable, Iterator, Mapping
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -11,9 +12,15 @@ from qtnc.errors import PassError
 Array = NDArray[np.generic]
 
 FOLLOWED = frozenset(
-    {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "CastLike", "Identity", "DequantizeLinear"}
+    {
+        *("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
+        *("Cast", "CastLike", "DequantizeLinear"),
+    }
 )
 """Operators behind which a weight is looked for: their result has as many elements as what they read."""
+
+PICKING = frozenset({"Gather", "Slice", "Split"})
+"""The same where a result has no more elements, as that of one expert's weight from a stack of all."""
 
 PLAIN = frozenset({ir.AttributeType.INT, ir.AttributeType.INTS, ir.AttributeType.FLOAT, ir.AttributeType.STRING})
 
@@ -34,8 +41,9 @@ class Constants:
                 if value.const_value is not None and not value.is_graph_input():
                     self._numbers[value] = len(self._numbers)
         for node in ir.traversal.RecursiveGraphIterator(model.graph):
-            if node.domain == "" and node.op_type in FOLLOWED and all(v in self for v in node.inputs if v is not None):
-                self._numbers[node.outputs[0]] = self._number(node)
+            if _is_followed(node) and all(v in self for v in node.inputs if v is not None):
+                for output in node.outputs:
+                    self._numbers[output] = self._number(node, output)
 
     def __contains__(self, value: ir.Value) -> bool:
         """Whether the value is constant."""
@@ -51,10 +59,19 @@ class Constants:
         return (self._turned[number], not transposed) if number in self._turned else (number, transposed)
 
     def sources(self, value: ir.Value) -> tuple[ir.Value, ...]:
-        """Initialisers from which the value is computed, itself where it is one."""
-        cone = self._cone(value)
-        read = (v for node in cone for v in node.inputs if v is not None and v.is_initializer())
-        return tuple(dict.fromkeys(read)) if cone else (value,)
+        """Initialisers whose numbers the value holds, itself where it is one; shapes and indices are none of them."""
+        wanted, found, seen = [value], list[ir.Value](), {value}
+        while wanted:
+            value = wanted.pop()
+            node = value.producer()
+            if node is None:
+                found.append(value)
+                continue
+            read = node.inputs if node.op_type == "DequantizeLinear" else node.inputs[:1]
+            new = [v for v in read if v is not None and v not in seen]
+            seen.update(new)
+            wanted += reversed(new)
+        return tuple(found)
 
     def array(self, value: ir.Value) -> Array:
         """The numbers of a constant.
@@ -66,14 +83,14 @@ class Constants:
         """
         found: dict[ir.Value, Array] = {}
         for node in self._cone(value):
-            result = evaluate(node, self._opsets, found)
-            if result is None:
+            results = evaluate(node, self._opsets, found)
+            if results is None:
                 raise PassError(f"constant `{value.name}` cannot be computed: {node.op_type} fails on what it reads")
-            found[node.outputs[0]] = result
+            found |= zip(node.outputs, results, strict=True)
         return found[value] if value in found else _stored(value)
 
-    def _number(self, node: ir.Node) -> int:
-        """One number for all nodes that make the same of the same."""
+    def _number(self, node: ir.Node, output: ir.Value) -> int:
+        """One number for what all nodes make that do the same to the same."""
         inputs = tuple(None if value is None else self._numbers[value] for value in node.inputs)
         if node.op_type == "Identity" and inputs[0] is not None:
             return inputs[0]
@@ -82,10 +99,11 @@ class Constants:
         if not all(attribute.type in PLAIN for attribute in attributes):
             return new
         told = tuple(sorted((attribute.name, str(attribute.value)) for attribute in attributes))
-        number = self._made.setdefault((node.op_type, inputs, told), new)
+        made = (node.op_type, inputs, told, output.index())
+        number = self._made.setdefault(made, new)
         if number == new and _turns(node) and inputs[0] is not None:
             if inputs[0] in self._turned:
-                self._made[node.op_type, inputs, told] = self._turned[inputs[0]]
+                self._made[made] = self._turned[inputs[0]]
                 return self._turned[inputs[0]]
             self._turned[new] = inputs[0]
         return number
@@ -100,12 +118,12 @@ class Constants:
             if node is not None and node not in found:
                 found[node] = None
                 wanted += [v for v in node.inputs if v is not None]
-        producers = (constant.producer() for constant in self._numbers)
+        producers = dict.fromkeys(constant.producer() for constant in self._numbers)
         return tuple(node for node in producers if node is not None and node in found)
 
 
-def evaluate(node: ir.Node, opsets: Mapping[str, int], known: Mapping[ir.Value, Array]) -> Array | None:
-    """Run one node on constants in onnx's reference evaluator; None where it has no kernel for it.
+def evaluate(node: ir.Node, opsets: Mapping[str, int], known: Mapping[ir.Value, Array]) -> tuple[Array, ...] | None:
+    """Run one node on constants in onnx's reference evaluator, for all outputs; None where it has no kernel for it.
 
     Parameters
     ----------
@@ -121,18 +139,20 @@ def evaluate(node: ir.Node, opsets: Mapping[str, int], known: Mapping[ir.Value, 
     if node.op_type == "DequantizeLinear":  # the evaluator begins there; what older ones do, it does too
         versions[""] = max(versions[""], 19)
     graph = ir.Graph([], [], nodes=[], opset_imports=versions)
-    copy = ir.node(node.op_type, [None if v is None else clones[v] for v in node.inputs], dict(node.attributes))
-    copy.outputs[0].name = "folded"
+    operands = [None if v is None else clones[v] for v in node.inputs]
+    copy = ir.node(node.op_type, operands, dict(node.attributes), num_outputs=len(node.outputs))
+    for k, output in enumerate(copy.outputs):
+        output.name = f"folded_{k}"
     graph.inputs.extend(clones.values())
     graph.append(copy)
-    graph.outputs.append(copy.outputs[0])
+    graph.outputs.extend(copy.outputs)
     proto = ir.to_proto(ir.Model(graph, ir_version=10))
     feeds = {str(clones[value].name): array for value, array in zip(inputs, arrays, strict=True)}
     try:
-        (result,) = ReferenceEvaluator(proto).run(None, feeds)
+        results = ReferenceEvaluator(proto).run(None, feeds)
     except Exception:  # the reference kernels raise whatever their arithmetic leads to
         return None  # left for run time, where onnxruntime has the kernel or says what is wrong
-    return np.asarray(result)
+    return tuple(map(np.asarray, results))
 
 
 def _stored(value: ir.Value) -> Array:
@@ -140,10 +160,27 @@ def _stored(value: ir.Value) -> Array:
     return value.const_value.numpy()
 
 
+def _is_followed(node: ir.Node) -> bool:
+    if node.domain != "" or node.op_type not in FOLLOWED | PICKING:
+        return False
+    return node.op_type in FOLLOWED or all(_picks(node.inputs[0], output) for output in node.outputs)
+
+
+def _picks(data: ir.Value | None, output: ir.Value) -> bool:
+    """Whether a result is known to have no more elements than what it is taken from."""
+    if data is None or data.shape is None or output.shape is None:
+        return False
+    sizes = (*data.shape, *output.shape)
+    return all(isinstance(size, int) for size in sizes) and prod(output.shape.numpy()) <= prod(data.shape.numpy())
+
+
 def _turns(node: ir.Node) -> bool:
-    """Whether a Transpose exchanges the two axes of a matrix."""
+    """Whether a Transpose exchanges the two axes of a matrix, or of each in a stack."""
     if node.op_type != "Transpose" or node.inputs[0] is None:
         return False
     shape = node.inputs[0].shape
     perm = node.attributes.get_ints("perm", None)
-    return tuple(perm) == (1, 0) if perm is not None else shape is not None and len(shape) == 2
+    if perm is None:
+        return shape is not None and len(shape) == 2
+    rank = len(perm)
+    return rank >= 2 and tuple(perm) == (*range(rank - 2), rank - 1, rank - 2)

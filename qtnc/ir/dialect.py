@@ -10,7 +10,7 @@ from qtnc.ir.circuit_lowering import CircuitLowering
 from qtnc.ir.lowering import NetworkLowering
 from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import Blocks, check_blocks
-from qtnc.tensor.network import TensorNetwork
+from qtnc.tensor.network import TensorNetwork, spread
 from qtnc.tensor.order import Path
 
 Product = TensorNetwork | Circuit
@@ -46,6 +46,7 @@ def attributes_of(product: Product, order: Order) -> dict[str, ir.Attr]:
             ir.AttrInt64s("mode_sizes", product.mode_sizes),
             ir.AttrInt64s("features", product.features),
             ir.AttrInt64s("path", [operand for pair in order for operand in pair]),
+            *([ir.AttrInt64s("stack", product.stack)] if product.stack else []),
         ]
     return {attribute.name: attribute for attribute in found}
 
@@ -66,10 +67,11 @@ def order_of(node: ir.Node) -> Order:
 
 
 def network_of(node: ir.Node) -> TensorNetwork:
-    """Read the tensor network of a ``qtn`` node: input 0 is x, input k + 1 is core k."""
+    """Read the tensor network of a ``qtn`` node: input 0 is x, input k + 1 is core k, stacked where ``stack`` is."""
     rows, columns = _attribute(node, "features").as_ints()
     sizes = _attribute(node, "mode_sizes").as_ints()
-    return TensorNetwork.parse(_attribute(node, "equation").as_string(), sizes, (rows, columns))
+    stack = node.attributes.get_ints("stack", ())
+    return TensorNetwork.parse(_attribute(node, "equation").as_string(), sizes, (rows, columns), stack)
 
 
 def path_of(node: ir.Node) -> Path:
@@ -117,14 +119,13 @@ def product_call(
     Parameters
     ----------
     name : canonical layer name, with a role behind it where a layer has several nodes; the function's overload.
-    x : (..., M), its rank known.
+    x : (..., M), its rank known; (..., rows, M) where the network is a stack.
     weights : cores of a network, or the angles of a circuit.
     """
     node = ir.node(op_type, [x, *weights], attributes_of(product, order), domain=DOMAIN, overload=name)
     assert x.shape is not None  # noqa: S101 - the matcher declines values of unknown rank
-    lead = len(x.shape) - 1
     node.outputs[0].type = x.type
-    node.outputs[0].shape = ir.Shape([*x.shape[:lead], product.features[1]])
+    node.outputs[0].shape = ir.Shape([*spread(x.shape[:-1], product.stack), product.features[1]])
     model.graph.opset_imports[DOMAIN] = VERSION
     define(model, node)
     return node

@@ -1,70 +1,73 @@
-"""The forms in which ONNX writes a product with a constant matrix: ``y = x . W`` along some axis of x."""
+"""The forms in which ONNX writes a product with constant matrices, and why a node is none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
+
+from qtnc.ir.einsum import einsum_form, einsum_weight
+from qtnc.ir.form import Axes, Form, WeightForm
 
 PRODUCTS = ("MatMul", "Gemm")
 """Operators that always are products."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """Where a product has its features: those of x along axis ``into``, those of y along ``out``, from the end."""
-
-    into: int = -1
-    out: int = -1
-
-
-def form_of(node: ir.Node, position: int, weight: Sequence[int], rank: int | None) -> Form | str:
-    """The form of a product, or why the node is none.
+def weight_form(node: ir.Node, position: int, shape: Sequence[int]) -> WeightForm | str:
+    """How the weight of a node lies, or why the node is no product.
 
     Parameters
     ----------
     position : of the weight among the inputs.
-    weight : its shape.
-    rank : number of axes of x.
+    shape : of the weight.
     """
-    if node.op_type not in (*PRODUCTS, "Conv"):
-        return f"{node.op_type} is not a product x . W with a constant matrix W (MatMul, Gemm or Conv of 1x1 kernels)"
+    last = len(shape) - 1
+    if node.op_type == "MatMul":
+        return WeightForm((*range(last - 1), *((last - 1, last) if position else (last, last - 1))))
+    if node.op_type == "Gemm":
+        turned = node.attributes.get_int("transB", 0) if position else not node.attributes.get_int("transA", 0)
+        return WeightForm((1, 0) if turned else (0, 1))
+    if node.op_type == "Conv":
+        return _conv(node, shape)
+    if node.op_type == "Einsum":
+        return einsum_weight(node, position, len(shape))
+    known = "MatMul, Gemm, Einsum or Conv of 1x1 kernels"
+    return f"{node.op_type} is not a product x . W with a constant matrix W ({known})"
+
+
+def form_of(node: ir.Node, position: int, shape: Sequence[int], rank: int | None) -> Form | str:
+    """The form of a product, or why the node is none; ``rank`` counts the axes of x."""
+    weight = weight_form(node, position, shape)
+    if isinstance(weight, str):
+        return weight
     if rank is None:
         return "the rank of its input is unknown"
+    if node.op_type == "Einsum":
+        return einsum_form(node, position, weight, shape, rank)
+    axes = tuple(range(rank))
     if node.op_type == "Conv":
-        return _conv(node, weight)
+        return Form((0, *axes[2:], 1), (0, rank - 1, *axes[1:-1]), weight)
     if node.op_type == "Gemm":
-        turned = bool(node.attributes.get_int("transB" if position == 0 else "transA", 0))
-        return Form(-1 if turned else -2, -2) if position == 0 else Form(-2 if turned else -1, -1)
-    return _matmul(position, weight, rank)
+        turned = bool(node.attributes.get_int("transA" if position else "transB", 0))
+        return Form((1, 0) if turned == bool(position) else (0, 1), (0, 1) if position else (1, 0), weight)
+    return _matmul(position, weight, shape, rank)
 
 
-def is_transposed(node: ir.Node, position: int) -> bool:
-    """Whether the stored weight is the transpose of W."""
-    if node.op_type == "Gemm":
-        return bool(node.attributes.get_int("transB", 0)) if position else not node.attributes.get_int("transA", 0)
-    return node.op_type == "Conv" or (node.op_type == "MatMul" and position == 0)
+def _matmul(position: int, weight: WeightForm, shape: Sequence[int], rank: int) -> Form:
+    """``x . W``, and ``W . x``, which is the transpose of ``x^T . W^T``; x of one axis is one row."""
+    stack, before = len(weight.stack(shape)), len(shape) - 2
+    x: Axes = tuple(range(rank))
+    y: Axes = tuple(range(max(rank, stack + 2) if stack else rank))
+    if rank == 1:
+        x, y = ((None, 0), (*y[:-2], stack + 1)) if stack else (x, y)
+    elif position == 0:
+        x, y = (*x[:-2], rank - 1, rank - 2), (*y[:-2], len(y) - 1, len(y) - 2)
+    # A single matrix may have more axes than x; so has y then.
+    new = 0 if stack else max(0, before - max(0, rank - 2))
+    return Form(x, ((None,) * new) + y, weight)
 
 
-def matrix_axes(op: str, shape: Sequence[int]) -> tuple[int, int]:
-    """The two sizes of a weight that are those of a matrix, as stored."""
-    rows, columns = shape[:2] if op == "Conv" else shape[-2:]
-    return rows, columns
-
-
-def _matmul(position: int, weight: Sequence[int], rank: int) -> Form | str:
-    """``x . W``, and ``W . x``, which is the transpose of ``x^T . W^T``."""
-    batch = weight[:-2]
-    if any(axis != 1 for axis in batch):
-        count = "x".join(map(str, batch))
-        return f"its weight is a batch of {count} matrices; a product has one (export a MatMul for each matrix)"
-    if batch and rank < len(weight):
-        return f"its weight has {len(weight)} axes and its input {rank}; a matrix has 2"
-    return Form(-2, -2) if position == 0 and rank > 1 else Form()
-
-
-def _conv(node: ir.Node, weight: Sequence[int]) -> Form | str:
+def _conv(node: ir.Node, shape: Sequence[int]) -> WeightForm | str:
     """A convolution of 1x1 kernels is a product over channels at each place; dilations move nothing."""
-    kernel = weight[2:]
+    kernel = shape[2:]
     if any(size != 1 for size in kernel):
         return f"its kernel is {'x'.join(map(str, kernel))}; a product over channels has kernels of size 1"
     if (groups := node.attributes.get_int("group", 1)) != 1:
@@ -73,5 +76,4 @@ def _conv(node: ir.Node, weight: Sequence[int]) -> Form | str:
         return "its strides skip places; those of a product are 1"
     if any(node.attributes.get_ints("pads", ())):
         return "its input is padded; that of a product is not"
-    channels = 1 - len(weight)
-    return Form(channels, channels)
+    return WeightForm((*range(2, len(shape)), 1, 0))

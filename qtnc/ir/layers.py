@@ -1,8 +1,9 @@
 """The layers of a model: nodes with a constant weight, under their canonical names."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from qtnc.errors import PassError
 from qtnc.ir.constants import Constants
 from qtnc.ir.dialect import is_qtn
-from qtnc.ir.forms import PRODUCTS, Form, form_of, is_transposed, matrix_axes
+from qtnc.ir.form import Form, WeightForm
+from qtnc.ir.forms import PRODUCTS, form_of, weight_form
 from qtnc.ir.names import layer_name, unique
+from qtnc.ir.rows import UNBOUND, count_rows
 
 __all__ = ["PRODUCTS", "WEIGHT_INPUTS", "Layer", "find_layers", "weight_tensor"]
 
-WEIGHT_INPUTS = {"MatMul": (1, 0), "Gemm": (1, 0), "Gather": (0,), "Conv": (1,)}
+WEIGHT_INPUTS = {"MatMul": (1, 0), "Gemm": (1, 0), "Einsum": (1, 0), "Gather": (0,), "Conv": (1,)}
 """Where the weight of a layer may stand among the first two inputs of its node; the other is x."""
 
 
@@ -74,40 +77,61 @@ class Layer:
 
     @property
     def bytes(self) -> int:
-        """Bytes of what is stored of the weight, scales of quantised ones included."""
-        return sum(weight_tensor(value).nbytes for value in self.constants.sources(self.weight))
+        """Bytes of what is stored of the weight, scales of quantised ones included; its share where it is a slice."""
+        tensors = [weight_tensor(value) for value in self.constants.sources(self.weight)]
+        stored, largest = sum(tensor.nbytes for tensor in tensors), max(tensor.size for tensor in tensors)
+        return stored * self.elements // largest if self.elements < largest else stored
 
     @property
     def form(self) -> Form | str:
-        """How the node multiplies, or why it is no product with one matrix."""
+        """How the node multiplies, or why it is no product with constant matrices."""
         rank = None if self.x.shape is None else len(self.x.shape)
         return form_of(self.node, self.position, self.shape, rank)
 
     @property
-    def features(self) -> int:
-        """Axis of x along which its features lie, from the end."""
-        return -1 if isinstance(self.form, str) else self.form.into
+    def weight_form(self) -> WeightForm:
+        """How the weight lies; that of no product is taken for a matrix as it is, of the last two axes."""
+        found = weight_form(self.node, self.position, self.shape)
+        rank = len(self.shape)
+        return WeightForm((rank - 2, rank - 1)) if isinstance(found, str) else found
 
     @property
-    def transposed(self) -> bool:
-        """Whether the node multiplies by the transpose of the weight as it reads it."""
-        return is_transposed(self.node, self.position)
+    def stack(self) -> tuple[int, ...]:
+        """Sizes of the axes that count matrices; none where there is one."""
+        return self.weight_form.stack(self.shape)
 
     @property
-    def key(self) -> tuple[int, bool]:
-        """The same for layers that multiply by the same matrix."""
-        return self.constants.matrix_key(self.weight, transposed=self.transposed)
+    def key(self) -> Hashable:
+        """The same for layers that multiply by the same matrices."""
+        turned, order = self.weight_form.arrangement
+        plain = order == tuple(range(len(order)))
+        return self.constants.matrix_key(self.weight, transposed=turned) if plain else (self.weight, turned, order)
+
+    def matrices(self) -> NDArray[Any]:
+        """Weight as ``y = x . W`` reads it, (S, M, N), as it is stored; S is 1 for a single matrix."""
+        return self.weight_form.matrices(self.constants.array(self.weight))
 
     def matrix(self) -> NDArray[np.float64]:
-        """Weight as ``y = x . W`` reads it, (M, N), in float64."""
-        array = self.constants.array(self.weight).astype(np.float64).reshape(matrix_axes(self.op, self.shape))
-        return np.ascontiguousarray(array.T if self.transposed else array)
+        """The one matrix of a weight that is no stack, (M, N), in float64."""
+        (matrix,) = self.matrices()
+        return np.ascontiguousarray(matrix, np.float64)
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
-        """(M, N) of ``matrix()``, without reading the weight."""
-        rows, columns = matrix_axes(self.op, self.shape)
-        return (columns, rows) if self.transposed else (rows, columns)
+        """(M, N) of each matrix, without reading the weight."""
+        return self.weight_form.matrix(self.shape)
+
+    def read(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Values of ``x`` as the product reads them, (..., M), or (..., rows, M) for a stack; others as they are."""
+        return x if isinstance(self.form, str) else self.form.read(x)
+
+    def rows(self, binds: Mapping[str, int]) -> int:
+        """Rows that x has for the product, over all matrices of a stack; symbolic axes by ``binds``, else 1."""
+        form, shape = self.form, self.x.shape
+        if isinstance(form, str) or shape is None:
+            return UNBOUND if shape is None else count_rows(shape[:-1], binds)
+        leading = form.x[: len(form.x) - form.weight.joined]
+        return count_rows([1 if axis is None else shape[axis] for axis in leading], binds, self.stack)
 
 
 def weight_tensor(value: ir.Value) -> ir.TensorProtocol:
@@ -124,7 +148,7 @@ def find_layers(model: ir.Model) -> tuple[Layer, ...]:
     for node in _nodes(model):
         if is_qtn(node):
             rewritten.append(node.overload)
-        for position in WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" else ():
+        for position in WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" and len(node.inputs) > 1 else ():
             weight, x = node.inputs[position], node.inputs[1 - position]
             if weight is not None and x is not None and x not in constants and _is_weight(weight, constants):
                 found.append((node, position))

@@ -1,7 +1,8 @@
 """The lowering of tensor networks: (network, path) to Reshape, Transpose and MatMul nodes.
 
 The same nodes are the body of a ``qtn`` function and what the ONNX backend writes in place of the call. Leading
-dimensions are copied by ``0`` in Reshape, so batch and sequence stay symbolic.
+dimensions are copied by ``0`` in Reshape, so batch and sequence stay symbolic. The networks of a stack are multiplied
+by one MatMul a step, which broadcasts x; the rows before each of its matrices are one axis, written ``-1``.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from qtnc.tensor.order import Path, Step, steps
 
 @dataclass(frozen=True)
 class _Operand:
-    """A value whose axes are: ``lead`` axes of rows when it carries them, then the named indices."""
+    """A value whose axes are: ``lead`` axes, of rows and of the stack, then the named indices."""
 
     value: ir.Value
     indices: tuple[str, ...]
+    lead: int
     rows: bool
 
 
@@ -34,10 +36,10 @@ class NetworkLowering(NodeBuilder):
 
     def build(self, x: ir.Value, cores: Sequence[ir.Value]) -> ir.Value:
         """Compute y of shape (..., N) from x of shape (..., M)."""
-        network = self.network
-        operands = {X: _Operand(self._enter(x), network.inputs[X], True)}
+        network, stack = self.network, len(self.network.stack)
+        operands = {X: _Operand(self._enter(x), network.inputs[X], self.lead, True)}
         operands |= {
-            k + 1: _Operand(core, indices, False)
+            k + 1: _Operand(core, indices, stack, False)
             for k, (core, indices) in enumerate(zip(cores, network.inputs[1:], strict=True))
         }
         result = operands[X]
@@ -48,48 +50,50 @@ class NetworkLowering(NodeBuilder):
 
     def _enter(self, x: ir.Value) -> ir.Value:
         """Pad the features of x to the product of its modes and split them."""
-        modes = self.network.sizes(self.network.inputs[X])
+        modes, rows = self.network.sizes(self.network.inputs[X]), self._rows(self.lead)
         x = self.pad(x, self.lead, prod(modes) - self.network.features[0])
-        return self.reshape(x, self._features(prod(modes)), self._features(*modes))
+        return self.reshape(x, [*rows, prod(modes)], [*rows, *modes])
 
     def _leave(self, y: _Operand) -> ir.Value:
         """Join the modes of y and cut the padding off."""
-        modes = self.network.sizes(self.network.output)
+        modes, rows = self.network.sizes(self.network.output), self._rows(y.lead)
         arranged = self._arrange(y, self.network.output)
-        value = self.reshape(arranged, self._features(*modes), self._features(prod(modes)))
+        value = self.reshape(arranged, [*rows, *modes], [*rows, prod(modes)])
         return self.cut(value, prod(modes), self.network.features[1])
 
     def _contract(self, left: _Operand, right: _Operand, step: Step) -> _Operand:
-        """One step as a matrix product: (rows..., shared, left's own, summed) x (shared, summed, right's own)."""
+        """One step as a matrix product: (lead..., shared, left's own, summed) x (shared, summed, right's own)."""
         kept = set(step.out_indices)
         shared = tuple(i for i in left.indices if i in right.indices and i in kept)
         summed = tuple(i for i in left.indices if i in right.indices and i not in kept)
         left_own = tuple(i for i in left.indices if i not in right.indices)
         right_own = tuple(i for i in right.indices if i not in left.indices)
-        lead = self.lead if left.rows else 0
-        sizes = self.network.sizes
+        stack, sizes = list(self.network.stack), self.network.sizes
         a = self._arrange(left, shared + left_own + summed)
         b = self._arrange(right, shared + summed + right_own)
         batch = list(sizes(shared))
         inner, outer = prod(sizes(summed)), prod(sizes(right_own))
-        # A left operand without own modes needs none in the product, unless shared modes sit between.
-        middle = [prod(sizes(left_own))] if left_own or shared or not lead else []
-        rows = [0] * lead
-        have = rows + list(sizes(shared + left_own + summed))
-        a = self.reshape(a, have, rows + batch + middle + [inner])
-        b = self.reshape(b, list(sizes(shared + summed + right_own)), [*batch, inner, outer])
+        lead = max(left.lead, len(stack) + 1) if left.rows and stack else left.lead
+        before, after = (self._rows(n) if left.rows else stack for n in (left.lead, lead))
+        # A left operand without own modes needs none in the product, unless shared modes sit between. In a stack they
+        # join the rows, so that each matrix is met by one product.
+        joins = bool(stack or not left_own) and not shared and left.rows and left.lead > 0
+        middle = [] if joins else [prod(sizes(left_own))]
+        apart = [1] if stack and left.rows and shared else []  # the axis of rows, which the cores lack
+        a = self.reshape(a, [*before, *sizes(shared + left_own + summed)], [*before, *batch, *middle, inner])
+        b = self.reshape(b, [*stack, *sizes(shared + summed + right_own)], [*stack, *apart, *batch, inner, outer])
         product = self.node("MatMul", [a, b])
         natural = shared + left_own + right_own
-        split = self.reshape(product, rows + batch + middle + [outer], rows + list(sizes(natural)))
-        return _Operand(split, natural, left.rows)
+        split = self.reshape(product, [*after, *batch, *middle, outer], [*after, *sizes(natural)])
+        return _Operand(split, natural, lead, left.rows)
 
     def _arrange(self, operand: _Operand, indices: tuple[str, ...]) -> ir.Value:
         """Transpose the named axes into the asked order."""
         if operand.indices == indices:
             return operand.value
-        lead = self.lead if operand.rows else 0
-        order = [*range(lead), *(lead + operand.indices.index(i) for i in indices)]
+        order = [*range(operand.lead), *(operand.lead + operand.indices.index(i) for i in indices)]
         return self.node("Transpose", [operand.value], {"perm": order})
 
-    def _features(self, *sizes: int) -> list[int]:
-        return [0] * self.lead + list(sizes)
+    def _rows(self, lead: int) -> list[int]:
+        """Leading axes in a Reshape."""
+        return [0] * (lead - 1) + [-1] if self.network.stack else [0] * lead

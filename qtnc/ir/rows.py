@@ -1,20 +1,24 @@
 """How many rows a product multiplies: all axes of its input but the features, symbolic ones by what the spec binds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import onnx_ir as ir
+
+from qtnc.tensor.network import spread
 
 UNBOUND = 1
 """Size assumed for a symbolic axis that the spec does not bind."""
 
 
-def rows_of(x: ir.Value, binds: Mapping[str, int], features: int = -1) -> int:
-    """Rows of x: the product of all axes but that of the features; 1 where that is none."""
-    if x.shape is None:
-        return UNBOUND
-    kept = features % len(x.shape) if len(x.shape) else None
-    return prod(_size(axis, binds) for k, axis in enumerate(x.shape) if k != kept) or UNBOUND
+def rows_of(x: ir.Value, binds: Mapping[str, int], stack: Sequence[int] = ()) -> int:
+    """Rows of x (..., M), over all matrices of a stack that it meets; 1 where that is none."""
+    return 1 if x.shape is None else count_rows(x.shape[:-1], binds, stack)
+
+
+def count_rows(leading: Sequence[int | ir.SymbolicDim], binds: Mapping[str, int], stack: Sequence[int] = ()) -> int:
+    """Rows by the axes before the features; see :func:`rows_of`."""
+    return prod(_size(axis, binds) for axis in spread(leading, stack)) or UNBOUND
 
 
 def unbound(model: ir.Model, binds: Mapping[str, int]) -> tuple[str, ...]:

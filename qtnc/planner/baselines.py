@@ -3,7 +3,7 @@
 import numpy as np
 
 from qtnc.planner.plan import Baselines
-from qtnc.structures.structure import Problem
+from qtnc.structures.structure import Problem, Stack
 from qtnc.tensor.lowrank import nearest
 from qtnc.tensor.metric import Matrix
 
@@ -11,16 +11,15 @@ GROUP = 32
 """Consecutive inputs that share a scale at 4 bits."""
 
 
-def baselines_of(problem: Problem, parameters: int) -> Baselines:
-    """Errors of the baselines at ``parameters`` stored numbers, in the problem's metric."""
+def baselines_of(problem: Problem | Stack, parameters: int) -> Baselines:
+    """Errors of the baselines at ``parameters`` stored numbers a matrix, in the problem's metric."""
     rank = max(1, min(min(problem.shape), parameters // sum(problem.shape)))
-    best = problem.error(product(problem.low_rank(rank)))
-    weighted = problem.covariance is not None
+    best = problem.error_of(lambda one: one.of_rank(rank))
     return Baselines(
-        svd=problem.error(product(nearest(problem.weight, rank))) if weighted else best,
-        whitened_svd=best if weighted else None,
-        int8=problem.error(rounded(problem.weight, bits=8, group=problem.shape[0])),
-        int4=problem.error(rounded(problem.weight, bits=4, group=GROUP)),
+        svd=problem.error_of(lambda one: product(nearest(one.weight, rank))) if problem.weighted else best,
+        whitened_svd=best if problem.weighted else None,
+        int8=problem.error_of(lambda one: rounded(one.weight, bits=8, group=problem.shape[0])),
+        int4=problem.error_of(lambda one: rounded(one.weight, bits=4, group=GROUP)),
     )
 
 

@@ -10,7 +10,7 @@ from qtnc.spec.program import Ignore, Rewrite
 
 def declined_by(layer: Layer, rule: Rewrite) -> str | None:
     """Why a rule cannot be followed on a layer, or None."""
-    if reason := declined(layer):
+    if reason := declined(layer, rule.structure):
         return reason
     if rule.data and layer.nested:
         return "it is in the body of another node, where data is not followed (rewrite it without `on`)"

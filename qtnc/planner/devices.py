@@ -50,7 +50,9 @@ def check_devices(spec: Spec, layers: Iterable[Layer], claimed: Mapping[str, tup
     target = Target.parse(qiskit_options(spec).target)
     for layer in layers:
         rules = claimed.get(layer.name)
-        if span is None or not rules or not getattr(rules[0].structure, "wraps", False) or declined(layer):
+        if span is None or not rules or not getattr(rules[0].structure, "wraps", False):
+            continue
+        if declined(layer, rules[0].structure):
             continue
         needed = max(map(qubits_for, layer.matrix_shape))
         if target.qubits and target.qubits < needed:

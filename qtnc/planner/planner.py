@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from qtnc.calibrate.data import DataSet
 from qtnc.errors import printable
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
-from qtnc.ir.rows import rows_of, unbound
+from qtnc.ir.rows import unbound
 from qtnc.planner.claim import declined_by, place_of
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
@@ -142,7 +143,7 @@ class _Deciding:
     def decide(self, layer: Layer, rules: tuple[Rewrite, ...]) -> tuple[LayerPlan, Decision | None]:
         """The entry of one layer in the plan, and what its pass is told where it is rewritten."""
         rule, pool = rules[0], pool_of(layer, rules[0])
-        stays = _dense(layer, rules, rows_of(layer.x, self.spec.binds, layer.features))
+        stays = _dense(layer, rules, layer.rows(self.spec.binds))
         if reason := declined_by(layer, rule):
             return replace(stays, reason=f"declined: {reason}"), None
         recorded = self.obeyed.layers[layer.name] if self.obeyed else None
@@ -178,6 +179,7 @@ class _Deciding:
 def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
     """The entry of a layer that stays as it is."""
     size = layer.elements
+    flops = 2 * rows * size // prod(layer.stack)
     return LayerPlan(
         layer=layer.name,
         op=layer.op,
@@ -193,8 +195,8 @@ def _dense(layer: Layer, rules: tuple[Rewrite, ...], rows: int) -> LayerPlan:
         bytes=layer.bytes,
         original_bytes=layer.bytes,
         rows=rows,
-        flops=2 * rows * size,
-        dense_flops=2 * rows * size,
+        flops=flops,
+        dense_flops=flops,
         latency=None,
         baselines=None,
         circuits=None,

@@ -15,7 +15,7 @@ from qtnc.planner.plan import FORMAT, LayerPlan, Plan
 from qtnc.planner.weighing import Found, Metrics, covariance_of, pool_of
 from qtnc.rewrite.products import effort, problem_of
 from qtnc.spec.program import Rewrite, Spec
-from qtnc.structures.structure import MisfitError, Problem, Structure
+from qtnc.structures.structure import MisfitError, Problem, Stack, Structure, stacked
 from qtnc.work.unit import Outcome, Task
 from qtnc.work.work import Work
 
@@ -120,13 +120,14 @@ class Recorded:
 class Seeking:
     """What a settled structure keeps beside what a plan says of it, such as angles; for most it is nothing."""
 
-    problem: Problem
+    problem: Problem | Stack
     structure: Structure
     settled: Mapping[str, Any]
 
     def run(self) -> Outcome:
         """Find it again."""
-        return Outcome({}, self.structure.settle(self.settled, self.problem.shape, self.problem).kept())
+        kept = self.problem if isinstance(self.problem, Problem) else ()  # what is found for stacks, the plan says
+        return Outcome({}, self.structure.settle(self.settled, self.problem.shape, kept).kept())
 
 
 def read_plan(path: Path) -> Recorded:
@@ -167,7 +168,7 @@ def _seeking(layer: Layer, rule: Rewrite, entry: LayerPlan, metrics: Metrics) ->
 
 
 def _as_recorded(structure: Structure, entry: LayerPlan, layer: Layer, covariance: Any) -> Found:
-    parts = structure.parts(layer.matrix_shape)
+    parts = stacked(structure.parts(layer.matrix_shape), layer.stack)
     return Found(structure, entry.predicted_error, entry.reason, covariance, parts, entry.baselines, entry.circuits)
 
 

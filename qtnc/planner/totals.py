@@ -8,6 +8,7 @@ import onnx_ir as ir
 from qtnc.errors import printable
 from qtnc.ir.layers import Layer, weight_tensor
 from qtnc.planner.plan import LayerPlan
+from qtnc.rewrite.surroundings import factors_of
 
 Totals = tuple[int, int]
 """Floating-point elements, and bytes of all."""
@@ -26,12 +27,18 @@ def totals(weights: Iterable[ir.Value]) -> Totals:
 
 
 def totals_after(weights: Iterable[ir.Value], layers: Sequence[Layer], entries: Iterable[LayerPlan]) -> Totals:
-    """What is left: what nothing reads any more goes, what layers become comes, once where layers share it."""
+    """What is left: what nothing reads any more goes, what layers become comes, once where layers share it.
+
+    The factors of a Gemm come too: they were attributes, and are stored.
+    """
     becomes = [entry for entry in entries if entry.structure != "dense"]
     gone = _unread(layers, {entry.layer for entry in becomes})
     parameters, size = totals(weight for weight in weights if weight not in gone)
     new = [entry for entry in becomes if entry.shares is None]
-    return parameters + sum(e.parameters for e in new), size + sum(e.bytes for e in new)
+    names = {entry.layer for entry in becomes}
+    factors = [(len(factors_of(layer)), layer.dtype.itemsize) for layer in layers if layer.name in names]
+    parameters += sum(e.parameters for e in new) + sum(count for count, _ in factors)
+    return parameters, size + sum(e.bytes for e in new) + int(sum(count * each for count, each in factors))
 
 
 def sharing_notes(layers: Sequence[Layer], entries: Iterable[LayerPlan]) -> list[str]:
@@ -70,6 +77,6 @@ def _unread(layers: Sequence[Layer], becomes: set[str]) -> set[ir.Value]:
     gone: set[ir.Value] = set()
     for value in reversed(tuple(layers[0].constants)):
         uses = ((use.node, use.idx) for use in value.uses())
-        if not value.is_graph_output() and all(use in replaced or use[0].outputs[0] in gone for use in uses):
+        if not value.is_graph_output() and all(use in replaced or gone.issuperset(use[0].outputs) for use in uses):
             gone.add(value)
     return gone

@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.ir.layers import Layer
-from qtnc.ir.rows import rows_of
 from qtnc.planner.baselines import baselines_of
 from qtnc.planner.devices import qiskit_options
 from qtnc.planner.plan import Baselines, CircuitCost
 from qtnc.planner.pricing import price
 from qtnc.rewrite.products import effort, problem_of
 from qtnc.spec.program import Rewrite, Spec
-from qtnc.structures.structure import MisfitError, Part, Problem, Structure, parameters_of
+from qtnc.structures.structure import MisfitError, Part, Problem, Stack, Structure, parameters_of, stacked
 from qtnc.work.unit import Outcome, Task
 from qtnc.work.work import Work
 
 Metrics = Mapping[tuple[str, str], NDArray[np.float64]]
-"""Covariances by data and layer."""
+"""Covariances by data and layer, (M, M), or (S, M, M) for a stack whose matrices read rows of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Weighing:
     ``error`` and ``shots`` are those for which circuits are priced.
     """
 
-    problem: Problem
+    problem: Problem | Stack
     structure: Structure
     error: float
     shots: int
@@ -39,7 +39,8 @@ class Weighing:
         """Propose, compare, price."""
         proposal = self.structure.propose(self.problem)
         parts = proposal.structure.parts(self.problem.shape)
-        circuits = price(parts, self.problem, self.error, self.shots)
+        single = self.problem if isinstance(self.problem, Problem) else None
+        circuits = price(parts, single, self.error, self.shots) if single else None
         facts = {
             "settled": proposal.structure.settled(),
             "predicted_error": proposal.predicted_error,
@@ -87,7 +88,7 @@ def weigh(
 
     def unit(layer: Layer, rule: Rewrite) -> Callable[[], Weighing]:
         covariance = covariance_of(layer, rule, metrics)
-        rows = rows_of(layer.x, spec.binds, layer.features) if spec.optimize == "latency" else None
+        rows = layer.rows(spec.binds) // prod(layer.stack) if spec.optimize == "latency" else None
 
         def made() -> Weighing:
             problem = replace(problem_of(layer, covariance), rows=rows)
@@ -114,7 +115,7 @@ def _found(outcome: Outcome, layer: Layer, rule: Rewrite, covariance: NDArray[np
         facts["predicted_error"],
         facts["reason"],
         covariance,
-        structure.parts(layer.matrix_shape),
+        stacked(structure.parts(layer.matrix_shape), layer.stack),
         Baselines(**facts["baselines"]),
         CircuitCost(**facts["circuits"]) if facts["circuits"] else None,
     )

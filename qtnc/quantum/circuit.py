@@ -1,7 +1,7 @@
 """A circuit of real two-qubit gates as a linear map on features: its counts, and its action."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Circuit:
     qubits: int
     pairs: tuple[Pair, ...]
     features: tuple[int, int]
+    stack: ClassVar[tuple[int, ...]] = ()
+    """Circuits stand alone; networks may be stacked."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.qubits <= LARGEST:

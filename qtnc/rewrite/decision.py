@@ -14,7 +14,8 @@ class Decision:
     ----------
     layer : canonical name.
     structure : settled structure.
-    covariance : (M, M) of the layer's inputs, or None for a plain fit.
+    covariance : (M, M) of the layer's inputs, (S, M, M) where each matrix of a stack reads rows of its own, or None for
+        a plain fit.
     shares : an earlier layer of the same weight, decided alike, whose cores this one takes; None to fit its own.
     """
 

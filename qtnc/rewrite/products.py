@@ -1,7 +1,6 @@
 """Replace a weight product by the product with a tensor network."""
 
 from collections.abc import Callable, Iterable, Mapping
-from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -19,33 +18,42 @@ from qtnc.quantum.schedule import WIDTHS, fuse
 from qtnc.rewrite.decision import Decision, Rewritten
 from qtnc.rewrite.fitting import Fitting
 from qtnc.rewrite.surroundings import Surroundings
-from qtnc.structures.structure import Part, Problem, Structure, parameters_of
+from qtnc.structures.structure import Part, Problem, Stack, Structure, parameters_of, stacked
 from qtnc.tensor.order import x_first
 from qtnc.work.unit import Outcome, Task
 from qtnc.work.work import Work
 
 
-def declined(layer: Layer) -> str | None:
+def declined(layer: Layer, structure: Structure) -> str | None:
     """Why a layer cannot be rewritten as a weight product ``y = x . W``, or None when it can."""
     if isinstance(layer.form, str):
         return layer.form
     if 0 in layer.shape:
         return "its weight is empty"
+    if layer.stack and not getattr(structure, "stacks", False):
+        count = "x".join(map(str, layer.stack))
+        return f"its weight is a stack of {count} matrices, and `{structure.name}` takes a single one"
     return None
 
 
-def problem_of(layer: Layer, decision_covariance: NDArray[np.float64] | None) -> Problem:
-    """The matrix to approximate.
+def problem_of(layer: Layer, covariance: NDArray[np.float64] | None) -> Problem | Stack:
+    """The matrix to approximate, or the stack of them.
+
+    Parameters
+    ----------
+    covariance : (M, M) of what the layer reads, (S, M, M) where each matrix reads rows of its own, or None.
 
     Raises
     ------
     PassError
         If the weight holds NaN or infinity.
     """
-    weight = layer.matrix()
-    if not np.isfinite(weight).all():
+    weights = layer.matrices()
+    if not np.isfinite(weights).all():
         raise PassError(f"the weight of layer `{layer.name}` holds NaN or infinity and cannot be decomposed")
-    return Problem(weight, decision_covariance)
+    if layer.stack:
+        return Stack(weights, covariance)
+    return Problem(np.ascontiguousarray(weights[0], np.float64), covariance)
 
 
 def replace_products(
@@ -66,7 +74,7 @@ def replace_products(
 def _fit(layers: list[Layer], chosen: Mapping[str, Decision], stage: str, work: Work) -> dict[str, Outcome]:
     """Cores of every layer that has its own; all are fitted before the graph changes."""
     for layer in layers:
-        if reason := declined(layer):
+        if reason := declined(layer, chosen[layer.name].structure):
             raise PassError(f"layer `{layer.name}` cannot be rewritten: {reason}")
     own = [layer for layer in layers if not chosen[layer.name].shares]
 
@@ -95,7 +103,7 @@ class _Replacing:
     def replace(self, layer: Layer, decision: Decision) -> Rewritten:
         """Put networks and what belongs around them in the place of a layer."""
         structure, weight = decision.structure, layer.weight
-        parts, before = structure.parts(layer.matrix_shape), prod(layer.matrix_shape)
+        parts, before = stacked(structure.parts(layer.matrix_shape), layer.stack), layer.elements
         stored, error = self._stored[decision.shares] if decision.shares else self._store(layer, parts)
         self._stored[layer.name] = stored, error
         around = Surroundings(self.model, layer, self.names)
@@ -114,9 +122,10 @@ class _Replacing:
         """Put the cores of a layer into the model, and return their error with them."""
         outcome = self.fitted[layer.name]
         labels = [label for part in parts for label in _labels(_title(layer, part), part.product)]
+        shapes = [shape for part in parts for shape in part.product.core_shapes]
         values = [
-            add_initializer(self.model, self.names.take(label), array)
-            for label, array in zip(labels, outcome.arrays, strict=True)
+            add_initializer(self.model, self.names.take(label), array.reshape(shape))
+            for label, shape, array in zip(labels, shapes, outcome.arrays, strict=True)
         ]
         return values, outcome.facts["error"]
 
@@ -161,6 +170,8 @@ def _drop_unread(weight: ir.Value) -> None:
     while wanted:
         value = wanted.pop()
         node = value.producer()
-        if node is not None and node.graph is not None and not value.uses() and not value.is_graph_output():
+        if node is None or node.graph is None:
+            continue
+        if not any(output.uses() or output.is_graph_output() for output in node.outputs):
             wanted += [read for read in node.inputs if read is not None]
             node.graph.remove(node, safe=True)

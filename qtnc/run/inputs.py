@@ -69,7 +69,7 @@ def _computed(path: Path, layers: Sequence[CircuitLayer], model: ir.Model, take:
         by_name = dict(zip(names, values, strict=True))
         for layer in layers:
             name, width = str(known[layer.name].x.name), layer.features[0]
-            value = np.moveaxis(by_name[name], known[layer.name].features, -1)
+            value = known[layer.name].read(by_name[name])
             if value.shape[-1:] != (width,):
                 raise _wrong(path, f"`{printable(name)}` of the model is {value.shape}, not (..., {width})")
             found[layer.name] += list(value.reshape(-1, width)[:take])

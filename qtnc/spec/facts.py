@@ -47,7 +47,7 @@ class LayerFacts(Protocol):
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
-        """(M, N) of a product ``y = x . W``."""
+        """(M, N) of a product ``y = x . W``, or of each in a stack."""
         ...
 
     def matrix(self) -> NDArray[np.float64]:
@@ -64,8 +64,8 @@ NUMBERS: Mapping[str, Callable[[LayerFacts], int | None]] = MappingProxyType(
     {
         "weight.elements": lambda layer: layer.elements,
         "weight.bytes": lambda layer: layer.bytes,
-        "weight.rows": lambda layer: layer.matrix_shape[0] if is_product(layer) else None,
-        "weight.columns": lambda layer: layer.matrix_shape[1] if is_product(layer) else None,
+        "weight.rows": lambda layer: layer.matrix_shape[0] if layer.op in PRODUCTS else None,
+        "weight.columns": lambda layer: layer.matrix_shape[1] if layer.op in PRODUCTS else None,
         "block": lambda layer: block_of(layer.name),
     }
 )

@@ -17,7 +17,7 @@ from qtnc.quantum.disentangle import disentangle
 from qtnc.quantum.gates import Angles
 from qtnc.quantum.layout import LAYOUTS, Layers, Layout, layers
 from qtnc.structures.options import option
-from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Structure
+from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Stack, Structure
 from qtnc.tensor.memory import available, size
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork, X
@@ -59,8 +59,10 @@ class Circuits:
         """Whether the inner structure leaves something to the planner."""
         return self._inner.leaves_choice
 
-    def propose(self, problem: Problem) -> Proposal:
+    def propose(self, problem: Problem | Stack) -> Proposal:
         """Place gates around the inner structure's sites, find their angles, settle the inner structure for them."""
+        if isinstance(problem, Stack):
+            raise MisfitError("circuits surround one matrix, and the weight is a stack of them")
         M, N = problem.shape
         registers = qubits_for(M), qubits_for(N)
         _check_memory(registers, self.depth)

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.structures.options import option
-from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, element_budget, whole_numbers
+from qtnc.structures.structure import (
+    Arrays,
+    MisfitError,
+    Part,
+    Problem,
+    Proposal,
+    Stack,
+    element_budget,
+    whole_numbers,
+)
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.network import TensorNetwork
 from qtnc.tensor.sites import matrix_sites
@@ -21,6 +30,7 @@ class LowRank:
 
     name: ClassVar[str] = "lowrank"
     op_type: ClassVar[str] = "LowRank"
+    stacks: ClassVar[bool] = True
 
     rank: int | None = option("count", None, "number of columns of A and rows of B")
     bytes: float | None = option("fraction", None, "largest share of the original weight's bytes")
@@ -36,7 +46,7 @@ class LowRank:
         """Whether the rank follows from bytes or error."""
         return self.bytes is not None or self.error is not None
 
-    def propose(self, problem: Problem) -> Proposal:
+    def propose(self, problem: Problem | Stack) -> Proposal:
         """Turn ``bytes`` or ``error`` into a rank; without any option the rank is full."""
         full = min(problem.shape)
         if self.bytes is not None:
@@ -48,8 +58,7 @@ class LowRank:
         else:
             rank = min(full, self.rank or full)
             reason = "rank as asked" if rank == self.rank else "full rank"
-        a, b = problem.low_rank(rank)
-        return Proposal(LowRank(rank=rank), problem.error(a @ b), reason)
+        return Proposal(LowRank(rank=rank), problem.error_of(lambda one: one.of_rank(rank)), reason)
 
     def parts(self, shape: tuple[int, int]) -> tuple[Part, ...]:
         """Return the one network."""

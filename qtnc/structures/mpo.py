@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtnc.structures.cost import choose_order, seconds_of
 from qtnc.structures.mpo_search import Limits, Trial, best_shape, settle_bonds
 from qtnc.structures.options import option
-from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, whole_numbers
+from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Stack, whole_numbers
 from qtnc.tensor.als import polish
 from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import balance, dense, tt_svd
@@ -32,6 +32,7 @@ class Mpo:
 
     name: ClassVar[str] = "mpo"
     op_type: ClassVar[str] = "MPO"
+    stacks: ClassVar[bool] = True
 
     sites: Literal["auto"] | int | Sites = option("sites", "auto", "the shape: auto, a number of sites, or [MxN, ...]")
     max_bond: int | None = option("count", None, "largest bond")
@@ -58,7 +59,7 @@ class Mpo:
         """Whether sites or bonds follow from the search, bytes or error."""
         return self.sites == "auto" or self.bytes is not None or self.error is not None
 
-    def propose(self, problem: Problem) -> Proposal:
+    def propose(self, problem: Problem | Stack) -> Proposal:
         """Settle sites and bonds."""
         limits = Limits(self.max_bond, self.bytes, self.error, self.cutoff or 0.0)
         if self.sites == "auto":
@@ -140,7 +141,7 @@ class Mpo:
         _check_span(sites, shape)
         return Mpo(sites=sites, bonds=bonds)
 
-    def _seconds(self, problem: Problem) -> Callable[[Trial], float] | None:
+    def _seconds(self, problem: Problem | Stack) -> Callable[[Trial], float] | None:
         """Estimated seconds of a shape, where speed counts; the cores are not taken to be constants, so as to train."""
         if (rows := problem.rows) is None:
             return None
@@ -156,7 +157,7 @@ class Mpo:
             raise ValueError("sites and bonds are not settled; use what propose() returns")
         return self.sites, self.bonds
 
-    def _fitting(self, problem: Problem) -> Sites:
+    def _fitting(self, problem: Problem | Stack) -> Sites:
         """Return the sites as given, if the weight fits into them."""
         assert isinstance(self.sites, tuple)  # noqa: S101 - narrowed by the caller
         _check_span(self.sites, problem.shape)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import log, prod
 
-from qtnc.structures.structure import Problem, element_budget
+from qtnc.structures.structure import Problem, Stack, element_budget
 from qtnc.tensor.als import polish
+from qtnc.tensor.metric import Matrix
 from qtnc.tensor.mpo import bonds_of, dense, tt_svd
 from qtnc.tensor.sites import (
     Sites,
@@ -63,7 +64,7 @@ class Trial:
         return parameters(self.sites, self.bonds)
 
 
-def settle_bonds(problem: Problem, sites: Sites, limits: Limits) -> Trial:
+def settle_bonds(problem: Problem | Stack, sites: Sites, limits: Limits) -> Trial:
     """Bonds of one shape.
 
     ``share`` of the bytes fixes the largest uniform bond, ``error`` the smallest that reaches it, ``cutoff`` drops
@@ -74,7 +75,8 @@ def settle_bonds(problem: Problem, sites: Sites, limits: Limits) -> Trial:
         bond = max(1, min(bond, largest_bond(sites, element_budget(limits.share, problem.shape))))
     most = uniform_bonds(sites, bond)
     if limits.cutoff:
-        most = clip_bonds(sites, bonds_of(tt_svd(problem.weight, sites, most, cutoff=limits.cutoff)[0]))
+        cut = (bonds_of(tt_svd(one.weight, sites, most, cutoff=limits.cutoff)[0]) for one in problem.slices)
+        most = clip_bonds(sites, tuple(map(max, zip(*cut, strict=True))))
 
     def capped(bond: int) -> tuple[int, ...]:
         return clip_bonds(sites, tuple(min(bond, b) for b in most))
@@ -89,7 +91,9 @@ def settle_bonds(problem: Problem, sites: Sites, limits: Limits) -> Trial:
     return Trial(sites, capped(bond), error(bond))
 
 
-def best_shape(problem: Problem, limits: Limits, seconds: Callable[[Trial], float] | None = None) -> tuple[Trial, str]:
+def best_shape(
+    problem: Problem | Stack, limits: Limits, seconds: Callable[[Trial], float] | None = None
+) -> tuple[Trial, str]:
     """Compare shapes: least bytes at the asked error, else least error at the asked bytes; and say so in words.
 
     With ``max_bond`` alone the bytes are those of the balanced two-site shape at that bond. Low rank is one of the
@@ -114,7 +118,7 @@ def best_shape(problem: Problem, limits: Limits, seconds: Callable[[Trial], floa
 
 
 def _within_error(
-    problem: Problem, limits: Limits, error: float, seconds: Callable[[Trial], float] | None
+    problem: Problem | Stack, limits: Limits, error: float, seconds: Callable[[Trial], float] | None
 ) -> tuple[Trial, str]:
     """Low rank sets the mark; the finalists are fitted just below it, and searched on if they still hold the error."""
     low_rank, *others = candidates(*problem.shape)
@@ -142,23 +146,28 @@ def _within(sites: Sites, budget: int, limits: Limits) -> int:
     return min(bond, limits.max_bond or bond)
 
 
-def _screen(problem: Problem, shapes: list[tuple[Sites, int]]) -> list[tuple[Sites, int]]:
+def _screen(problem: Problem | Stack, shapes: list[tuple[Sites, int]]) -> list[tuple[Sites, int]]:
     """Shapes that look best by TT-SVD alone."""
 
     def looks(shape: tuple[Sites, int]) -> float:
         sites, bond = shape
-        cores, error = tt_svd(problem.weight, sites, uniform_bonds(sites, bond))
-        return error if problem.covariance is None else problem.error(dense(cores, problem.shape))
+        if isinstance(problem, Problem) and not problem.weighted:
+            return tt_svd(problem.weight, sites, uniform_bonds(sites, bond))[1]
+        return problem.error_of(lambda one: dense(tt_svd(one.weight, sites, uniform_bonds(sites, bond))[0], one.shape))
 
     return sorted(shapes, key=looks)[:FINALISTS]
 
 
-def _error(problem: Problem, sites: Sites, bonds: tuple[int, ...]) -> float:
+def _error(problem: Problem | Stack, sites: Sites, bonds: tuple[int, ...]) -> float:
     """Relative output error that a fit with these bonds will not exceed."""
     if is_matrix(sites) and prod(m for m, _ in sites) == problem.shape[0]:
         return problem.spectrum.error(bonds[0])
-    cores, _ = tt_svd(problem.weight, sites, bonds)
-    return problem.error(dense(polish(problem.weight, cores, problem.covariance, SWEEPS), problem.shape))
+
+    def swept(one: Problem) -> Matrix:
+        cores, _ = tt_svd(one.weight, sites, bonds)
+        return dense(polish(one.weight, cores, one.covariance, SWEEPS), one.shape)
+
+    return problem.error_of(swept)
 
 
 def _smallest(error: Callable[[int], float], asked: float, limit: int) -> int:

@@ -1,16 +1,18 @@
 """What every structure offers: a proposal at plan time, stored arrays at compile time, the parts they belong to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
+from math import sqrt
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtnc.quantum.circuit import Circuit
-from qtnc.tensor.lowrank import Spectrum, nearest, project, spectrum
-from qtnc.tensor.metric import Matrix, relative_error
+from qtnc.tensor.lowrank import Spectrum, Values, nearest, project, spectrum
+from qtnc.tensor.metric import Matrix, norm, relative_error
 from qtnc.tensor.network import TensorNetwork
 
 Arrays = tuple[NDArray[np.float64], ...]
@@ -32,6 +34,11 @@ class Problem:
         """(M, N)."""
         return self.weight.shape[0], self.weight.shape[1]
 
+    @property
+    def weighted(self) -> bool:
+        """Whether errors are weighed by data."""
+        return self.covariance is not None
+
     @cached_property
     def spectrum(self) -> Spectrum:
         """Singular values in the metric of the data."""
@@ -46,6 +53,11 @@ class Problem:
             )
         return self._low_rank[rank]
 
+    def of_rank(self, rank: int) -> Matrix:
+        """The nearest matrix of a rank, (M, N)."""
+        a, b = self.low_rank(rank)
+        return np.asarray(a @ b)
+
     @cached_property
     def _low_rank(self) -> dict[int, tuple[Matrix, Matrix]]:
         return {}
@@ -53,6 +65,65 @@ class Problem:
     def error(self, approximation: Matrix) -> float:
         """Relative output error of an approximation (M, N)."""
         return relative_error(self.weight, approximation, self.covariance)
+
+    @property
+    def slices(self) -> Iterator["Problem"]:
+        """The problem itself; a stack has several."""
+        yield self
+
+    def error_of(self, approximate: Callable[["Problem"], Matrix]) -> float:
+        """Relative output error of what is made of the weight."""
+        return self.error(approximate(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Weights of one shape to approximate alike: the same sites and bonds, each by numbers of its own.
+
+    Attributes
+    ----------
+    weights : (S, M, N), in the type in which they are stored.
+    covariances : (S, M, M) where each matrix has rows of its own, (M, M) where all read the same, or None.
+    rows : of x for each matrix, where speed goes before size; None where size counts.
+    """
+
+    weights: NDArray[Any]
+    covariances: Matrix | None = None
+    rows: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(M, N) of each."""
+        return self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether errors are weighed by data."""
+        return self.covariances is not None
+
+    @property
+    def slices(self) -> Iterator[Problem]:
+        """One problem a matrix, made as it is asked for: the stack may be large."""
+        size = self.shape[0]
+        metric = self.covariances
+        metrics = repeat(None) if metric is None else np.broadcast_to(metric, (len(self.weights), size, size))
+        for weight, covariance in zip(self.weights, metrics):  # noqa: B905 - None is repeated without end
+            yield Problem(weight.astype(np.float64), covariance)
+
+    @cached_property
+    def spectrum(self) -> Values:
+        """Values whose squares are sums over the stack: what a rank loses of all matrices together."""
+        return Values(np.sqrt(sum(one.spectrum.values**2 for one in self.slices)))
+
+    def error_of(self, approximate: Callable[[Problem], Matrix]) -> float:
+        """Relative output error over all matrices: ``sqrt(sum |X_s (W_s - W'_s)|^2 / sum |X_s W_s|^2)``."""
+        lost = kept = 0.0
+        for one in self.slices:
+            lost += norm(one.weight - approximate(one), one.covariance) ** 2
+            kept += norm(one.weight, one.covariance) ** 2
+        if kept == 0.0:
+            return 0.0 if lost == 0.0 else float("inf")
+        return sqrt(lost / kept)
 
 
 @dataclass(frozen=True)
@@ -105,8 +176,8 @@ class Structure(Protocol):
         """Whether the planner chooses bonds or sites, rather than the spec."""
         ...
 
-    def propose(self, problem: Problem) -> Proposal:
-        """Settle everything that is left open.
+    def propose(self, problem: Problem | Stack) -> Proposal:
+        """Settle everything that is left open; a stack is proposed only to structures whose class says ``stacks``.
 
         Raises
         ------
@@ -171,6 +242,16 @@ def element_budget(share: float, shape: tuple[int, int]) -> int:
     """Elements that a share of the original weight's bytes buys, cores being stored in the weight's own dtype."""
     # A percentage is not exact in binary: 29 % of 100 elements is 29 elements, not 28.999...
     return int(share * shape[0] * shape[1] * (1.0 + 1e-12))
+
+
+def stacked(parts: tuple[Part, ...], stack: tuple[int, ...]) -> tuple[Part, ...]:
+    """Parts for each matrix of a stack; what is no network stands for one matrix alone."""
+    if not stack:
+        return parts
+    networks = [(part, part.product) for part in parts if isinstance(part.product, TensorNetwork)]
+    if len(networks) != len(parts):
+        raise ValueError("circuits are not stacked")
+    return tuple(replace(part, product=replace(network, stack=stack)) for part, network in networks)
 
 
 def parameters_of(parts: tuple[Part, ...]) -> int:

@@ -14,15 +14,13 @@ from qtnc.tensor.metric import Matrix, root
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """What each right singular vector of ``L^T W`` carries, the singular values falling.
+class Values:
+    """What is lost at each rank.
 
-    values: (min(M, N),), ``|X W v_k| / sqrt(rows)``; up to the ridge in L these are the singular values.
-    right: (min(M, N), N), one vector v_k a row.
+    values: (min(M, N),), ``|X W v_k| / sqrt(rows)``; up to the ridge in L these are the singular values, falling.
     """
 
     values: Matrix
-    right: Matrix
 
     def error(self, rank: int) -> float:
         """Relative output error of the projection to this rank: exact, in the metric of the data."""
@@ -35,6 +33,16 @@ class Spectrum:
         if tail[0] == 0.0:
             return 1
         return max(1, int(np.argmax(tail <= error * tail[0])))
+
+
+@dataclass(frozen=True)
+class Spectrum(Values):
+    """What each right singular vector of ``L^T W`` carries, the singular values falling.
+
+    right: (min(M, N), N), one vector v_k a row.
+    """
+
+    right: Matrix
 
 
 def spectrum(weight: Matrix, covariance: Matrix | None = None) -> Spectrum:

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import TypeVar
 
 import networkx as nx
+
+Size = TypeVar("Size")
 
 X = 0
 """Operand number of x in contraction paths; core k is operand k + 1."""
@@ -26,12 +29,15 @@ class TensorNetwork:
     size_dict : size of each index.
     features : (M, N), the features of x and y. The product of x's modes may exceed M and that of y's modes N:
         then x is padded with zeros and y is cut. The cores are counted as they are, padding included.
+    stack : sizes of the axes along which networks of one shape are stacked, none for a single one. Every core has them
+        in front, and x (..., rows, M) meets them as numpy's matmul would: broadcast along the axes before the rows.
     """
 
     inputs: tuple[tuple[str, ...], ...]
     output: tuple[str, ...]
     size_dict: Mapping[str, int]
     features: tuple[int, int]
+    stack: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if prod(self.sizes(self.inputs[X])) < self.features[0] or prod(self.sizes(self.output)) < self.features[1]:
@@ -44,7 +50,7 @@ class TensorNetwork:
     @property
     def core_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of each core, in order."""
-        return tuple(self.sizes(indices) for indices in self.inputs[1:])
+        return tuple(self.stack + self.sizes(indices) for indices in self.inputs[1:])
 
     @property
     def parameters(self) -> int:
@@ -62,12 +68,14 @@ class TensorNetwork:
         return tuple(self.size_dict[i] for i in dict.fromkeys(i for indices in self.inputs for i in indices))
 
     @classmethod
-    def parse(cls, equation: str, mode_sizes: Sequence[int], features: tuple[int, int]) -> "TensorNetwork":
+    def parse(
+        cls, equation: str, mode_sizes: Sequence[int], features: tuple[int, int], stack: Sequence[int] = ()
+    ) -> "TensorNetwork":
         """Inverse of ``equation`` and ``mode_sizes``."""
         left, right = equation.split("->")
         inputs = tuple(tuple(part.split()) for part in left.split(","))
         names = dict.fromkeys(i for indices in inputs for i in indices)
-        return cls(inputs, tuple(right.split()), dict(zip(names, mode_sizes, strict=True)), features)
+        return cls(inputs, tuple(right.split()), dict(zip(names, mode_sizes, strict=True)), features, tuple(stack))
 
     def graph(self) -> "nx.MultiGraph[str]":
         """The network as a graph: tensors ``x``, ``y`` and ``core k`` are nodes, shared indices are edges."""
@@ -82,3 +90,16 @@ class TensorNetwork:
             for a, b in pairwise(tensors):
                 graph.add_edge(a, b, key=index, size=self.size_dict[index])
         return graph
+
+
+def spread(leading: Sequence[Size], stack: Sequence[int]) -> tuple[Size | int, ...]:
+    """Sizes before the features of y, from those of x, the last of which counts rows, and those of a stack.
+
+    Sizes of x may be unknown or symbols; where a stack has one matrix along an axis, that of x stays.
+    """
+    if not stack:
+        return tuple(leading)
+    *outer, rows = leading
+    padded: list[Size | int] = [*[1] * (len(stack) - len(outer)), *outer]
+    free, met = padded[: len(padded) - len(stack)], padded[len(padded) - len(stack) :]
+    return (*free, *(own if count == 1 else count for own, count in zip(met, stack, strict=True)), rows)

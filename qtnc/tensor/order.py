@@ -69,9 +69,9 @@ def steps(network: TensorNetwork, path: Path) -> tuple[Step, ...]:
 
 
 def step_flops(network: TensorNetwork, step: Step, rows: int) -> int:
-    """Flops of one step at ``rows`` rows of x: 2 per multiply-add."""
+    """Flops of one step at ``rows`` rows of x, over all networks of a stack: 2 per multiply-add."""
     indices = {*step.left_indices, *step.right_indices}
-    return 2 * prod(network.sizes(tuple(indices))) * (rows if step.out_rows else 1)
+    return 2 * prod(network.sizes(tuple(indices))) * (rows if step.out_rows else prod(network.stack))
 
 
 def path_flops(network: TensorNetwork, path: Path, rows: int) -> int:
@@ -82,7 +82,10 @@ def path_flops(network: TensorNetwork, path: Path, rows: int) -> int:
 def largest_intermediate(network: TensorNetwork, path: Path, rows: int) -> int:
     """Elements of the largest result of any step at ``rows`` rows of x."""
     return max(
-        (prod(network.sizes(s.out_indices)) * (rows if s.out_rows else 1) for s in steps(network, path)),
+        (
+            prod(network.sizes(s.out_indices)) * (rows if s.out_rows else prod(network.stack))
+            for s in steps(network, path)
+        ),
         default=0,
     )
 
@@ -113,7 +116,7 @@ def choose_path(network: TensorNetwork, rows: int) -> Path:
     It is the least of all orders; beyond ``EXACT`` operands, of all orders without outer products.
 
     Both "x first" and "rebuild W first" are orders of this network, so either can win; with many rows rebuilding
-    W usually does, with one row x first.
+    W usually does, with one row x first. The networks of a stack share the rows evenly.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def choose_path(network: TensorNetwork, rows: int) -> Path:
     terms[X] = batch + terms[X]
     equation = ",".join(terms) + "->" + batch + "".join(symbol[i] for i in network.output)
     shapes = [network.sizes(indices) for indices in network.inputs]
-    shapes[X] = (rows, *shapes[X])
+    shapes[X] = (max(1, rows // prod(network.stack)), *shapes[X])
     # opt-einsum's other searches count an outer product at half; written as a matrix product it costs as much as a sum.
     search = opt_einsum.DynamicProgramming(minimize="flops", search_outer=len(shapes) <= EXACT)
     linear, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=search)

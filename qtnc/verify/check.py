@@ -1,7 +1,7 @@
 """Check an output folder against the original: every backend, every ``verify`` statement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_mani
 from qtnc.verify.compare import Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
 from qtnc.verify.seeded import seeded_feed
-from qtnc.verify.verdict import Verdict
+from qtnc.verify.verdict import Verdict, agreement_of
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -88,7 +88,8 @@ def check_folder(
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
     others = _runners(folder, backends, model)
     truth = original_runner(original)
-    return tuple(_verdict(inputs, truth, others) for inputs in checks)
+    agreement = agreement_of(model)
+    return tuple(replace(_verdict(inputs, truth, others), agreement=agreement) for inputs in checks)
 
 
 def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Verdict:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qtnc.backends.torch.load import load_emitted
 from qtnc.calibrate.data import Feed
-from qtnc.calibrate.session import session_at
+from qtnc.calibrate.session import BFLOAT16, as_judged, session_at
 from qtnc.errors import DataError, Diagnostic, ImportModelError
 from qtnc.verify.compare import Outputs, Runner
 
@@ -19,7 +20,7 @@ def onnx_runner(path: Path, threads: int = 0) -> Runner:
     names = [output.name for output in session.get_outputs()]
 
     def run(feed: Feed) -> Outputs:
-        return {name: np.asarray(y) for name, y in zip(names, session.run(names, feed), strict=True)}
+        return {name: np.asarray(y) for name, y in zip(names, session.run(names, as_judged(feed)), strict=True)}
 
     return run
 
@@ -59,10 +60,19 @@ def module_runner(model: Callable[..., Any], inputs: list[str], outputs: list[st
     """Run a torch module that takes and gives what a graph does, in its order."""
     import torch
 
+    def tensor(given: NDArray[np.generic]) -> torch.Tensor:
+        if given.dtype == BFLOAT16:  # torch takes no such array
+            return torch.from_numpy(given.astype(np.float32)).to(torch.bfloat16)
+        return torch.from_numpy(np.asarray(given, order="C"))
+
+    def array(value: torch.Tensor) -> NDArray[np.generic]:
+        wide = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()
+        return np.asarray(wide.numpy())
+
     def run(feed: Feed) -> Outputs:
         with torch.inference_mode():
-            found = model(*(torch.from_numpy(np.asarray(feed[name], order="C")) for name in inputs))
+            found = model(*(tensor(feed[name]) for name in inputs))
         values = [found] if isinstance(found, torch.Tensor) else list(found)
-        return {name: value.detach().numpy() for name, value in zip(outputs, values, strict=True)}
+        return {name: array(value) for name, value in zip(outputs, values, strict=True)}
 
     return run

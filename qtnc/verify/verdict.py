@@ -5,11 +5,25 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import onnx_ir as ir
+
 from qtnc.errors import printable
 from qtnc.verify.compare import worst
 
 AGREEMENT = 1e-3
 """Relative distance up to which two backends count as the same model; both compute in the weights' own dtype."""
+
+STEPS = 10
+"""The same in steps of the coarsest type in which a model computes, where that is more; bfloat16 is judged in 32 bits,
+and torch rounds what it multiplies."""
+
+
+def agreement_of(model: ir.Model) -> float:
+    """Relative distance up to which two backends of a model count as the same."""
+    values = [*model.graph.inputs, *model.graph.outputs, *(v for g in model.graphs() for v in g.initializers.values())]
+    types = {value.dtype for value in values if value.dtype is not None}
+    steps = [float(dtype.eps) for dtype in types & {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}]
+    return max(AGREEMENT, STEPS * max(steps, default=0.0))
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,7 @@ class Verdict:
     errors : backend -> output -> relative error against the original.
     disagreement : largest relative distance between two backends.
     unmeasured : why nothing could be measured where the spec asks for nothing; None where it was.
+    agreement : largest distance at which they count as the same model.
     """
 
     data: str
@@ -30,6 +45,7 @@ class Verdict:
     errors: Mapping[str, Mapping[str, float]]
     disagreement: float
     unmeasured: str | None = None
+    agreement: float = AGREEMENT
 
     @property
     def worst(self) -> float:
@@ -44,7 +60,7 @@ class Verdict:
     @property
     def agrees(self) -> bool:
         """Whether the backends are the same model."""
-        return self.disagreement <= AGREEMENT
+        return self.disagreement <= self.agreement
 
     def lines(self) -> list[str]:
         """One line a backend and output, and one for agreement."""
@@ -58,7 +74,9 @@ class Verdict:
                 name = printable(output)
                 found.append(f"{backend}: {name} differs by {error:.3%} on {self.data} ({allowed}){failed}")
         if not self.agrees:
-            found.append(f"backends differ from each other by {self.disagreement:.3%} (allowed {AGREEMENT:.1%}) FAILED")
+            found.append(
+                f"backends differ from each other by {self.disagreement:.3%} (allowed {self.agreement:.1%}) FAILED"
+            )
         return found
 
     def to_json(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from qtnc.passes import PASSES
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import QtncError
-from qtnc.ir.layers import find_layers
+from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.text.printer import Printer, print_model
 from qtnc.ir.text.reader import parse_model
 from qtnc.ir.text.tensors import to_side_file
@@ -41,7 +41,7 @@ from qtnc.rewrite.products import declined
 from qtnc.source import Source
 from qtnc.spec.read import read_source
 from qtnc.structures.registry import STRUCTURES
-from qtnc.structures.structure import Problem, Structure
+from qtnc.structures.structure import Problem, Stack, Structure
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.rglob("*.qir"))
@@ -103,11 +103,16 @@ def settled(case: Case, model: ir.Model) -> Iterator[Decision]:
     first: dict[object, str] = {}
     for name, wanted in case.decisions.items():
         # What is not finite is the pass's to refuse.
-        fits = name in layers and not declined(layers[name])
-        problem = Problem(np.nan_to_num(layers[name].matrix())) if fits else None
+        fits = name in layers and not declined(layers[name], wanted)
+        problem = problem_of(layers[name]) if fits else None
         shares = first.setdefault((layers[name].key, wanted), name) if name in layers else name
         structure = wanted.propose(problem).structure if problem else wanted
         yield Decision(name, structure, shares=None if shares == name else shares)
+
+
+def problem_of(layer: Layer) -> Problem | Stack:
+    weights = np.nan_to_num(layer.matrices())
+    return Stack(weights) if layer.stack else Problem(weights[0].astype(np.float64))
 
 
 def inputs_of(model: ir.Model) -> dict[str, np.ndarray]:

@@ -34,13 +34,14 @@ W = np.arange(12, dtype=np.float32).reshape(3, 4)
 def test_layers_are_nodes_with_a_constant_weight(read: Reader) -> None:
     model = read(
         """g (float[b, 3] x, int64[b] ids, float[b, 2, 5, 5] image, float[3, 4] v) =>
-           (float y, float z, float t, float c, float u, float left) {
+           (float y, float z, float t, float c, float u, float left, float e) {
                y = MatMul(x, up)
                z = Gemm<transB = 1>(x, down, bias)
                t = Gather(table, ids)
                c = Conv(image, kernel)
                u = MatMul(x, v)
                left = MatMul(square, x)
+               e = Einsum<equation = "ij->ji">(up)
            }""",
         {
             "up": W,
@@ -52,12 +53,12 @@ def test_layers_are_nodes_with_a_constant_weight(read: Reader) -> None:
         },
     )
     found = {layer.name: layer for layer in find_layers(model)}
-    # A product of two inputs is none.
+    # A product of two inputs is none, nor is an Einsum of one.
     assert list(found) == ["up", "down", "table", "kernel", "square"]
     assert [layer.op for layer in found.values()] == ["MatMul", "Gemm", "Gather", "Conv", "MatMul"]
     up, down, table = found["up"], found["down"], found["table"]
     assert (up.shape, up.matrix_shape, up.elements, up.bytes, up.dtype) == ((3, 4), (3, 4), 12, 48, ir.DataType.FLOAT)
-    assert (down.shape, down.matrix_shape, down.transposed) == ((4, 3), (3, 4), True)
+    assert (down.shape, down.matrix_shape, down.weight_form.arrangement[0]) == ((4, 3), (3, 4), True)
     assert (table.elements, table.bytes, table.dtype) == (54, 108, ir.DataType.FLOAT16)
     np.testing.assert_array_equal(up.matrix(), W)
     np.testing.assert_array_equal(down.matrix(), W)

@@ -1,6 +1,6 @@
 """The one lowering: any network along any order, run by onnxruntime beside one einsum; and the dialect around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -24,7 +24,7 @@ Tensor = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """A network, an order, and the rank of x."""
+    """A network or a stack of them, an order, and the rank of x."""
 
     network: TensorNetwork
     path: Path
@@ -63,17 +63,27 @@ def cases(draw: st.DrawFn) -> Case:
     cores = [tuple(draw(st.permutations(part))) for part in parts]
     M, N = (prod(sizes[i] for i in modes) for modes in (x_modes, y_modes))
     features = (draw(st.integers(max(1, M - 2), M)), draw(st.integers(max(1, N - 2), N)))
-    network = TensorNetwork((tuple(x_modes), *cores), tuple(y_modes), sizes, features)
+    stack = draw(st.sampled_from([(), (), (1,), (2,), (5,), (2, 3), (1, 2)]))
+    network = TensorNetwork((tuple(x_modes), *cores), tuple(y_modes), sizes, features, stack)
     alive, path = list(range(count + 1)), []
     while len(alive) > 1:
         a, b = draw(st.permutations(alive))[:2]
         path.append((a, b))
         alive = [i for i in alive if i not in (a, b)] + [count + len(path)]
-    return Case(network, tuple(path), draw(st.integers(1, 4)))
+    return Case(network, tuple(path), draw(st.integers(2 if stack else 1, 4)))
 
 
 def reference(network: TensorNetwork, x: Tensor, cores: list[Tensor]) -> Tensor:
-    """One einsum over padded x, cut."""
+    """One einsum over padded x, cut; in a stack one for each network, as numpy broadcasts a product of matrices."""
+    if network.stack:
+        single = replace(network, stack=())
+        outer = np.broadcast_shapes(x.shape[:-2], network.stack)
+        rows = np.broadcast_to(x, (*outer, *x.shape[-2:]))
+        y = np.empty((*outer, x.shape[-2], network.features[1]))
+        for place in np.ndindex(outer):
+            slices = [core[place[len(outer) - len(network.stack) :]] for core in cores]
+            y[place] = reference(single, rows[place], slices)
+        return y
     modes = network.sizes(network.inputs[0])
     rows = x.reshape(-1, x.shape[-1])
     padded = np.zeros((len(rows), prod(modes)))
@@ -114,7 +124,9 @@ def run(model: ir.Model, feeds: dict[str, Tensor]) -> Tensor:
 def test_a_call_computes_its_network(case: Case, symbolic: bool, seed: int) -> None:
     network = case.network
     rng = np.random.default_rng(seed)
-    lead = tuple(rng.integers(1, 4, case.rank - 1))
+    lead = [int(size) for size in rng.integers(1, 4, case.rank - 1)]
+    for k in range(1, min(len(network.stack), case.rank - 2) + 1):  # these meet the stack: its size, or broadcast
+        lead[-1 - k] = network.stack[-k] if network.stack[-k] == 1 or rng.integers(2) else 1
     names: list[int | str] = ["batch", "heads", "seq"]
     model = model_of(network, case.path, names[: len(lead)] if symbolic else [int(s) for s in lead])
     (node,) = model.graph
@@ -125,6 +137,7 @@ def test_a_call_computes_its_network(case: Case, symbolic: bool, seed: int) -> N
         assert path_of(read) == case.path
         told = network_of(read)
         assert (told.inputs, told.output, told.features) == (network.inputs, network.output, network.features)
+        assert told.stack == network.stack
         assert dict(told.size_dict) == dict(network.size_dict)
     assert node.outputs[0].shape is not None
     assert node.outputs[0].shape[-1] == network.features[1]
@@ -132,8 +145,11 @@ def test_a_call_computes_its_network(case: Case, symbolic: bool, seed: int) -> N
     x = rng.standard_normal((*lead, network.features[0]))
     cores = [rng.standard_normal(shape) for shape in network.core_shapes]
     feeds = {"x": x, **{f"c{k}": core for k, core in enumerate(cores)}}
+    expected = reference(network, x, cores)
+    if not symbolic:
+        assert tuple(node.outputs[0].shape) == expected.shape
     # float64 sums of at most 3^9 products, each of size about 1.
-    np.testing.assert_allclose(run(model, feeds), reference(network, x, cores), atol=1e-10)
+    np.testing.assert_allclose(run(model, feeds), expected, atol=1e-10)
 
 
 def test_one_body_serves_every_batch_and_sequence() -> None:

@@ -109,3 +109,24 @@ def branching() -> onnx.ModelProto:
         numpy_helper.from_array(np.array(3), "times"),
     ]
     return model(nodes, [value("x", ["batch", 16]), value("c", [], BOOL)], [value("y", ["batch", 16])], weights)
+
+
+def scanning() -> onnx.ModelProto:
+    """A recurrence over x (seq, batch, 16): each state is Tanh of the last one by one weight and of x by another."""
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["h", "state.weight"], ["a"], name="state"),
+            helper.make_node("Gemm", ["v", "input.weight", "bias"], ["b"], name="input"),
+            helper.make_node("Add", ["a", "b"], ["c"]),
+            helper.make_node("Tanh", ["c"], ["next"]),
+            helper.make_node("Identity", ["next"], ["out"]),
+        ],
+        "body",
+        [value("h", ["batch", 16]), value("v", ["batch", 16])],
+        [value("next", ["batch", 16]), value("out", ["batch", 16])],
+        [weight("input.weight", 16, 16)],
+    )
+    nodes = [helper.make_node("Scan", ["start", "x"], ["last", "y"], body=body, num_scan_inputs=1)]
+    inputs = [value("start", ["batch", 16]), value("x", ["seq", "batch", 16])]
+    outputs = [value("last", ["batch", 16]), value("y", ["seq", "batch", 16])]
+    return model(nodes, inputs, outputs, [weight("state.weight", 16, 16), weight("bias", 16)])

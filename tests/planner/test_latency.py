@@ -1,6 +1,7 @@
 """What is timed is the product in the form that is emitted, once in each runtime; and what follows from it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isfinite, prod
 
 import numpy as np
@@ -88,6 +89,27 @@ def test_what_is_timed_is_the_product(name: str, rows: int, opset: int) -> None:
     # Some sums of a few float32 products, right to some 1e-6 of the largest.
     for y in (by_onnx, by_torch.numpy()):
         np.testing.assert_allclose(y, want, atol=1e-5 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("stack", [(4,), (2, 3)])
+def test_a_stack_is_timed_beside_the_dense_stack(stack: tuple[int, ...]) -> None:
+    """Each matrix gets rows of its own, in both runtimes."""
+    network = replace(SMALL, stack=stack)
+    for chain in ([], in_order([network])):
+        made = model_of(chain, (16, 24), FLOAT, 18, stack)
+        x = np.random.default_rng(0).standard_normal((*stack, 3, 16))
+        want = x
+        for value in made.graph.initializers.values():
+            assert value.const_value is not None
+            want = want @ value.const_value.numpy()
+        by_torch = in_torch(made.clone())(3 * prod(stack))()
+        (by_onnx,) = in_onnxruntime(made)(3 * prod(stack))()
+        for y in (by_onnx, by_torch.numpy()):
+            assert y.shape == (*stack, 3, 24)
+            np.testing.assert_allclose(y, want, atol=1e-5 * np.abs(want).max())
+    found = LatencyMeter(18).times(in_order([network]), FLOAT, 3 * prod(stack))
+    assert {time.rows for time in found} >= {prod(stack), 3 * prod(stack)}
+    assert all(time.rows % prod(stack) == 0 for time in found)
 
 
 @pytest.mark.parametrize("dtype", ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"])

@@ -74,18 +74,12 @@ def test_what_no_rule_claims_is_counted(planned: Planning, toys: ModuleType) -> 
 
 
 ODD: dict[str, tuple[str, dict[str, int], list[int | str] | None, tuple[int, ...]]] = {
-    "its weight is a batch of 2 matrices; a product has one (export a MatMul for each matrix)": (
-        "MatMul",
-        {},
-        [2, "b", 5],
-        (2, 5, 4),
-    ),
-    "its weight has 3 axes and its input 2; a matrix has 2": ("MatMul", {}, ["b", 5], (1, 5, 4)),
+    "`bi,ij->bij` sums over no axis": ("Einsum", {"equation": "bi,ij->bij"}, ["b", 5], (5, 4)),
     "its kernel is 3; a product over channels has kernels of size 1": ("Conv", {}, ["b", 3, 8], (4, 3, 3)),
     "its channels are in 2 groups; a product has one": ("Conv", {"group": 2}, ["b", 6, 8], (4, 3, 1)),
     "its strides skip places; those of a product are 1": ("Conv", {"strides": [2]}, ["b", 3, 8], (4, 3, 1)),
     "its input is padded; that of a product is not": ("Conv", {"pads": [1, 1]}, ["b", 3, 8], (4, 3, 1)),
-    "Gather is not a product x . W with a constant matrix W (MatMul, Gemm or Conv of 1x1 kernels)": (
+    "Gather is not a product x . W with a constant matrix W (MatMul, Gemm, Einsum or Conv of 1x1 kernels)": (
         "Gather",
         {},
         ["b", 3],

@@ -45,7 +45,7 @@ class Layer:
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
-        rows, columns = self.shape  # asked of matrices alone
+        *_, rows, columns = self.shape
         return (columns, rows) if self.turned else (rows, columns)
 
 
@@ -64,7 +64,7 @@ BLOCKS = [None, 0, 0, 0, 1, 1, 10, None, None]
 
 
 def rows(x: Layer) -> int | None:
-    return x.matrix_shape[0] if x.op in ("MatMul", "Gemm") and len(x.shape) == 2 else None
+    return x.matrix_shape[0] if x.op in ("MatMul", "Gemm") else None
 
 
 def block(x: Layer) -> int | None:
@@ -181,8 +181,8 @@ def test_any_name_has_a_block_or_none(name: str) -> None:
         ("weight.rows == 50", "of 9 layers, none has weight.rows == 50; the nearest is `layers.0.q` with 48"),
         ("weight.columns < 7", "of 9 layers, none has weight.columns < 7; the smallest is `empty` with 7"),
         (
-            "weight.columns divisible by 5",
-            "of 9 layers, none has weight.columns divisible by 5; the numbers are `7`, `48` and `192`",
+            "weight.columns divisible by 11",
+            "of 9 layers, none has weight.columns divisible by 11; the numbers are `7`, `48`, `100` and 1 more",
         ),
         (
             "(not MatMul) where weight.elements divisible by 7",

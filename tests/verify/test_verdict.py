@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 
+import onnx_ir as ir
 import pytest
 
-from qtnc.verify.verdict import AGREEMENT, Verdict
+from qtnc.verify.verdict import AGREEMENT, Verdict, agreement_of
 
 INF = float("inf")
 ERRORS: Mapping[str, Mapping[str, float]] = {"torch": {"y": 0.01, "z": 0.0}, "onnx": {"y": 0.02, "z": 0.0}}
@@ -82,3 +83,15 @@ def test_json_has_no_infinity() -> None:
         "worst": None,
         "holds": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("dtype", "allowed"),
+    [(ir.DataType.DOUBLE, 1e-3), (ir.DataType.FLOAT, 1e-3), (ir.DataType.FLOAT16, 1e-2), (ir.DataType.BFLOAT16, 0.08)],
+)
+def test_backends_agree_within_ten_steps_of_the_coarsest_type(dtype: ir.DataType, allowed: float) -> None:
+    x, w = ir.val("x", ir.DataType.FLOAT, [3]), ir.val("w", dtype, [3])
+    model = ir.Model(ir.Graph([x], [], nodes=[], initializers=[w], name="g"), ir_version=10)
+    assert agreement_of(model) == pytest.approx(allowed, rel=0.05)
+    near, far = (Verdict("seeded", None, {}, share * allowed, agreement=agreement_of(model)) for share in (0.9, 1.1))
+    assert (near.agrees, far.agrees) == (True, False)

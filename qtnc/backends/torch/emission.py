@@ -1,7 +1,9 @@
 """What one emission knows: values, statements, locals, and the view of one node that emission functions get."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -13,6 +15,9 @@ from qtnc.backends.torch.names import block_of, is_learned_scalar, leaf, module_
 from qtnc.backends.torch.weights import Weights, torch_dtype
 from qtnc.ir.dialect import is_qtn
 from qtnc.quantum.layout import Pair
+
+if TYPE_CHECKING:
+    from qtnc.backends.torch.control import Body
 
 NESTED = 3
 """Operations that may share one line."""
@@ -54,7 +59,10 @@ class Emission:
     facts: dict[str, Fact]
     opset: int
     weights: Weights
+    emit_graph: Callable[[ir.Graph], None]
+    """Writes the nodes of a graph within a node."""
     locals: list[Local] = field(default_factory=list)
+    bodies: "list[Body]" = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     dimensions: dict[str, Expr] = field(default_factory=dict)
     _axes: dict[ir.Value, Axes] = field(default_factory=dict)
@@ -146,6 +154,19 @@ class Emission:
             self._exprs[value] = self._constant(value, reader)
         return self._exprs[value]
 
+    @contextmanager
+    def apart(self) -> Iterator[list[Statement]]:
+        """Write into a list of its own; what gets a name there is not known outside."""
+        statements, exprs = self.statements, dict(self._exprs)
+        self.statements = []
+        yield self.statements
+        self.statements, self._exprs = statements, exprs
+
+    def output(self, value: ir.Value) -> Expr:
+        """What a graph returns is a tensor, also where it is a number all the way."""
+        host = self.host(value)
+        return self.atom(value, None) if host is None or host.vector else self.materialise(host)
+
     def take_pending(self, value: ir.Value) -> Expr | None:
         """The expression that waits for the only reader of ``value``; the caller writes it in its own words."""
         waiting = self._pending.pop(value, None)
@@ -225,6 +246,9 @@ class Emission:
         if len(readers) != 1 or self._leaves(value, path) is not None:
             return False
         (reader, _index) = next(iter(readers))
+        producer = value.producer()
+        if producer is not None and reader.graph is not producer.graph:
+            return False  # a loop would compute it again and again
         return block_of(self.path_of(reader) or path) == block_of(path)
 
     def _leaves(self, value: ir.Value, path: str) -> str | None:

@@ -1,6 +1,7 @@
 """Torch out: ``model.py`` and ``model.safetensors``."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -8,6 +9,7 @@ from onnx_ir.passes.common import InlinePass
 
 from qtnc.backends.identifiers import comment
 from qtnc.backends.torch import linear, table
+from qtnc.backends.torch.control import Body
 from qtnc.backends.torch.emission import Emission, UnsupportedError
 from qtnc.backends.torch.expression import Expr, literal, local, member
 from qtnc.backends.torch.facts import infer
@@ -18,6 +20,7 @@ from qtnc.backends.torch.shape_arithmetic import evaluate
 from qtnc.backends.torch.source import Source, shape_text
 from qtnc.backends.torch.weights import Weights, save
 from qtnc.errors import BackendError, Diagnostic
+from qtnc.ir.branches import tell_apart
 from qtnc.ir.dialect import DOMAIN, is_qtn
 
 
@@ -42,14 +45,17 @@ def emit_torch(model: ir.Model, folder: Path) -> None:
 def compose(model: ir.Model) -> Source:
     """Everything that the two files will hold."""
     flat = _flatten(model)
-    emission = Emission(flat.graph, infer(flat), flat.opset_imports.get("", 1), Weights(flat.graph))
+    opset, weights = flat.opset_imports.get("", 1), Weights(flat.graph)
+    emission = Emission(flat.graph, infer(flat), opset, weights, lambda graph: _emit_nodes(emission, graph))
     emission.model_dtype = _only_float_dtype(emission)
     inputs = _define_inputs(emission)
-    _emit_nodes(emission)
-    outputs = [(v.name or "output", _output(emission, v)) for v in flat.graph.outputs]
+    _emit_nodes(emission, flat.graph)
+    outputs = [(v.name or "output", emission.output(v)) for v in flat.graph.outputs]
     results = [expr for _, expr in outputs]
     statements = live(emission.statements, results)
     read = {u for s in statements for u in s.expr.uses} | {u for e in results for u in e.uses}
+    bodies = _called(emission.bodies, read)
+    read |= {u for body in bodies for u in body.uses}
     return Source(
         inputs=inputs,
         outputs=outputs,
@@ -58,20 +64,25 @@ def compose(model: ir.Model) -> Source:
         parts=divide(statements, results),
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
         tables={name: pairs for pairs, name in emission.tables.items()},
+        bodies=bodies,
     )
 
 
-def _output(emission: Emission, value: ir.Value) -> Expr:
-    """What the model returns is a tensor, also where it is a number all the way."""
-    host = emission.host(value)
-    return emission.atom(value, None) if host is None or host.vector else emission.materialise(host)
+def _called(bodies: Sequence[Body], read: set[int | str]) -> list[Body]:
+    """Bodies that are called, in the order of the calls: one written later may call those before it."""
+    found: list[Body] = []
+    for body in reversed(bodies):
+        if body.name in read or any(body.name in other.uses for other in found):
+            found.append(body)
+    return found[::-1]
 
 
 def _flatten(model: ir.Model) -> ir.Model:
-    """A copy whose only functions are those of ``qtn`` nodes."""
+    """A copy whose only functions are those of ``qtn`` nodes, and in which no two values have one name."""
     flat = model.clone()
     if any(f.domain != DOMAIN for f in flat.functions.values()):
         InlinePass(lambda f: f.domain != DOMAIN)(flat)
+    tell_apart(flat)
     return flat
 
 
@@ -103,10 +114,10 @@ def _define_inputs(emission: Emission) -> list[tuple[ir.Value, int]]:
     return inputs
 
 
-def _emit_nodes(emission: Emission) -> None:
+def _emit_nodes(emission: Emission, graph: ir.Graph) -> None:
     refused: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
-    for node in emission.graph:
+    for node in graph:
         try:
             _emit_node(emission, node)
         except UnsupportedError as error:
@@ -156,8 +167,6 @@ def _written(call: Call) -> Expr | Unpacked:
     emit = table.OPS.get(call.node.op_type)
     if emit is None:
         raise UnsupportedError("there is no torch form of it here yet")
-    if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in call.node.attributes.values()):
-        raise UnsupportedError("it holds a graph of its own")
     return emit(call)
 
 

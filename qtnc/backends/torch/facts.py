@@ -1,6 +1,5 @@
 """What is known of values before any code is written: dtype, and the size of each axis where it is fixed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,14 +8,11 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from qtnc.backends.identifiers import words
 from qtnc.ir.dialect import is_qtn, product_of
+from qtnc.ir.einsum import plain_equation
 
 Dims = tuple[int | str | None, ...]
 
 _BOOLEAN = words("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf")
-
-_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
-_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
-_LONGEST_EQUATION = 1000
 
 
 @dataclass(frozen=True)
@@ -28,13 +24,13 @@ class Fact:
 
 
 def infer(model: ir.Model) -> dict[str, Fact]:
-    """Facts of all values of the main graph, by name.
+    """Facts of all values, by name.
 
     Sizes are inferred anew from the graph's inputs: a model whose batch was made dynamic by hand often keeps stale
     sizes on its inner values. Declared dtypes and ranks only fill gaps.
     """
     scratch = model.clone()
-    declared = _read(scratch.graph)
+    declared = _read(scratch)
     _stand_in_for_networks(scratch)
     _hide_unsound_equations(scratch)
     for node in scratch.graph:
@@ -42,7 +38,7 @@ def infer(model: ir.Model) -> dict[str, Fact]:
             if not output.is_graph_output():
                 output.shape = None
     ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(scratch)
-    return {name: _merge(fact, declared.get(name, Fact())) for name, fact in _read(scratch.graph).items()}
+    return {name: _merge(fact, declared.get(name, Fact())) for name, fact in _read(scratch).items()}
 
 
 def guess_dtype(node: ir.Node, inputs: Mapping[int, ir.DataType | None]) -> ir.DataType | None:
@@ -55,36 +51,30 @@ def guess_dtype(node: ir.Node, inputs: Mapping[int, ir.DataType | None]) -> ir.D
 
 
 def _stand_in_for_networks(model: ir.Model) -> None:
-    """Replace each ``qtn`` node by a product with a matrix of its features: the same shapes, no function bodies."""
-    for node in list(model.graph):
-        if not is_qtn(node):
+    """Replace each ``qtn`` node by a product with matrices of its features: the same shapes, no function bodies."""
+    for node in list(ir.traversal.RecursiveGraphIterator(model.graph)):
+        graph = node.graph
+        if not is_qtn(node) or not isinstance(graph, ir.Graph):
             continue
         x = node.inputs[0]
         matrix = ir.Value(
             name=f"{node.outputs[0].name}::features",
-            shape=ir.Shape(product_of(node).features),
+            shape=ir.Shape([*product_of(node).stack, *product_of(node).features]),
             type=x.type if x is not None else None,
         )
         product = ir.Node("", "MatMul", [x, matrix], num_outputs=1)
         product.outputs[0].name = node.outputs[0].name
-        model.graph.insert_before(node, product)
-        _swap(model.graph, node.outputs[0], product.outputs[0])
-        model.graph.remove(node, safe=True)
+        graph.insert_before(node, product)
+        _swap(graph, node.outputs[0], product.outputs[0])
+        graph.remove(node, safe=True)
         model.graph.inputs.append(matrix)
     for key in [k for k in model.functions if k[0] == "qtn"]:
         del model.functions[key]
 
 
-def plain_equation(node: ir.Node) -> str | None:
-    """Equation of an Einsum without blanks, or None when it is not letters, commas, ellipses and one arrow."""
-    text = node.attributes["equation"].as_string() if "equation" in node.attributes else ""
-    plain = "".join(text.split())
-    return plain if len(plain) <= _LONGEST_EQUATION and _EQUATION.fullmatch(plain) else None
-
-
 def _hide_unsound_equations(model: ir.Model) -> None:
     """Keep ONNX's inference from equations with stray dots: it never returns from them."""
-    for node in model.graph:
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
         if node.op_type == "Einsum" and not node.domain and plain_equation(node) is None:
             node.domain = "unsound"
 
@@ -97,8 +87,10 @@ def _swap(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
     old.replace_all_uses_with(new)
 
 
-def _read(graph: ir.Graph) -> dict[str, Fact]:
-    values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+def _read(model: ir.Model) -> dict[str, Fact]:
+    graphs = list(model.graphs())
+    values = [v for graph in graphs for v in (*graph.inputs, *graph.initializers.values())]
+    values += [v for graph in graphs for node in graph for v in node.outputs]
     return {v.name: _fact(v) for v in values if v.name}
 
 

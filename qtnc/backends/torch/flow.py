@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from qtnc.backends.torch.expression import Expr
 from qtnc.backends.torch.host import Axes, Size, add, multiply, subtract
 from qtnc.ir.dialect import is_qtn, product_of
+from qtnc.tensor.network import spread
 
 if TYPE_CHECKING:
     from qtnc.backends.torch.node_view import Call
@@ -23,7 +24,8 @@ def follow(node: "Call") -> Axes | None:
     """Axes of the first output, with None for sizes that are not known; None when not even their number is."""
     if is_qtn(node.node):
         x = _axes(node, 0)
-        return None if x is None else (*x[:-1], product_of(node.node).features[1])
+        product = product_of(node.node)
+        return None if x is None else (*spread(x[:-1], product.stack), product.features[1])
     rule = _RULES.get(node.node.op_type) if not node.node.domain else None
     found = rule(node) if rule else None
     return None if found is None else tuple(_bounded(s) for s in found)

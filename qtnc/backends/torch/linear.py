@@ -8,14 +8,17 @@ from typing import Final
 
 from qtnc.backends.identifiers import comment
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
-from qtnc.backends.torch.facts import plain_equation
 from qtnc.backends.torch.names import leaf, role_of
 from qtnc.backends.torch.node_view import Call
-from qtnc.ir.dialect import circuit_of, is_circuit, network_of, path_of
+from qtnc.ir.dialect import circuit_of, is_circuit, leading_axes, network_of, path_of
+from qtnc.ir.einsum import plain_equation
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Step, steps
 
 Emit = Callable[[Call], Expr]
+
+ROWS: Final = "rows"
+"""Name of the axis of rows; no index of a network is called so."""
 
 
 def _matmul(node: Call) -> Expr:
@@ -81,7 +84,7 @@ def _describe_circuit(node: Call) -> str:
 
 
 def _describe_network(node: Call) -> str:
-    """One line: structure, layer, sizes, bonds and parameters."""
+    """One line: structure, layer, stack, sizes, bonds and parameters."""
     network = network_of(node.node)
     modes = f"{_sizes(network, network.inputs[X])} -> {_sizes(network, network.output)}"
     free = {*network.inputs[X], *network.output}
@@ -89,6 +92,8 @@ def _describe_network(node: Call) -> str:
     held = f"{len(network.inputs) - 1} cores"
     if bonds:
         held += f" with bonds {', '.join(map(str, bonds))}"
+    if network.stack:
+        modes = f"{'x'.join(map(str, network.stack))} of {modes}"
     structure = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", node.node.op_type)
     return comment(f"{structure}{_title(node)}: {modes}, {held}, {network.parameters:,} parameters", 110)
 
@@ -124,6 +129,7 @@ def _circuit(node: Call) -> Expr:
 def _network(node: Call) -> Expr:
     """Contract x with the cores along the stored path."""
     net, path = network_of(node.node), path_of(node.node)
+    lead = leading_axes(node.node) if net.stack else 0
     node.emission.say(_describe_network(node))
     alive = {X: _unfold(node, net)}
     alive.update({k: node.tensor(k) for k in range(1, len(net.inputs))})
@@ -131,7 +137,8 @@ def _network(node: Call) -> Expr:
     if not todo:
         alive[X] = _rearrange(node, alive[X], net)
     for k, step in enumerate(todo):
-        made = call("torch.einsum", quoted(_spell(node, step)), alive.pop(step.left), alive.pop(step.right))
+        equation = quoted(_spell(node, step, len(net.stack), lead))
+        made = call("torch.einsum", equation, alive.pop(step.left), alive.pop(step.right))
         last = k == len(todo) - 1
         alive[len(net.inputs) + k] = (
             made if last else node.bind(made, f"{leaf(node.path) or node.node.op_type}_{k}".lower())
@@ -169,14 +176,25 @@ def _rearrange(node: Call, x: Expr, network: TensorNetwork) -> Expr:
     return call("torch.einsum", quoted(f"...{left}->...{right}"), x)
 
 
-def _spell(node: Call, step: Step) -> str:
-    letters = _letters(node, (*step.left_indices, *step.right_indices))
+def _spell(node: Call, step: Step, stack: int, lead: int) -> str:
+    """The equation of a step.
+
+    Parameters
+    ----------
+    stack : axes that count networks, which every operand has.
+    lead : axes before the features of x, the first of which it may lack where it is broadcast along the stack.
+    """
+    counted = tuple(f"stack {k}" for k in range(stack))
+    axes = (*counted, ROWS) if stack else ()
+    letters = _letters(node, (*axes, *step.left_indices, *step.right_indices))
+    names, rows = "".join(letters[i] for i in counted), "..." + "".join(letters[i] for i in axes)
+    entering = rows if lead > stack or not stack else "".join(letters[i] for i in axes[-lead:])
     left, right, out = (
-        ("..." if rows else "") + "".join(letters[i] for i in indices)
-        for indices, rows in (
-            (step.left_indices, step.left_rows),
-            (step.right_indices, step.right_rows),
-            (step.out_indices, step.out_rows),
+        (before if carries else names) + "".join(letters[i] for i in indices)
+        for before, indices, carries in (
+            (entering if step.left == X else rows, step.left_indices, step.left_rows),
+            (rows, step.right_indices, step.right_rows),
+            (rows, step.out_indices, step.out_rows),
         )
     )
     return f"{left},{right}->{out}"

@@ -29,9 +29,10 @@ MODULE_ATTRIBUTES = words(
 )
 """Attributes of torch.nn.Module, and the two properties of the emitted class; no weight may take their names."""
 
-LOCALS = words("torch nn F Tensor NamedTuple Path Sequence load_file Model Outputs load self so4 rotate").union(
-    dir(builtins)
-)
+LOCALS = words(
+    "torch nn F Tensor NamedTuple Path Callable Sequence partial load_file Model Outputs load self "
+    "so4 rotate repeat scan"
+).union(dir(builtins))
 """Names that the emitted code uses; no local variable may take them."""
 
 FIELDS = frozenset({"count", "index"})

@@ -8,6 +8,7 @@ from importlib.resources import files
 import onnx_ir as ir
 
 from qtnc.backends.identifiers import Namespace, comment, identifier
+from qtnc.backends.torch.control import Body
 from qtnc.backends.torch.emission import Local, Statement
 from qtnc.backends.torch.expression import Expr
 from qtnc.backends.torch.layout import wrap
@@ -49,12 +50,14 @@ class Source:
     parts: Sequence[Statement | Block]
     weights: Mapping[str, Weight]
     tables: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
+    bodies: Sequence[Body] = ()
 
     def text(self) -> str:
         """The whole file."""
         body = [self._forward(), *(self._method(p) for p in self.parts if isinstance(p, Block))]
+        body += [self._body(b) for b in self.bodies]
         chunks = [self._docstring() + "\n\n" + self._imports("\n".join(body)), *self._named_tuple()]
-        chunks += [self._class("\n\n".join(body)), *self._circuits(), _LOAD]
+        chunks += [self._class("\n\n".join(body)), *self._circuits(), *self._loops("\n".join(body)), _LOAD]
         return "\n\n\n".join(chunks) + "\n"
 
     def _docstring(self) -> str:
@@ -74,7 +77,10 @@ class Source:
         return [names.claim(name, "output") for name, _ in self.outputs]
 
     def _imports(self, body: str) -> str:
-        lines = ["from collections.abc import Sequence"] if self.tables else []
+        loops = any(b.always_tuple for b in self.bodies)
+        lines = ["from collections.abc import Callable, Sequence"] if loops else []
+        lines += ["from collections.abc import Sequence"] if self.tables and not loops else []
+        lines += ["from functools import partial"] if "partial(" in body else []
         lines += ["from pathlib import Path"]
         if len(self.outputs) != 1:
             lines.append("from typing import NamedTuple")
@@ -100,8 +106,15 @@ class Source:
         here = files("qtnc.backends.torch").joinpath("rotation.py").read_text(encoding="utf-8")
         return ["\n".join(tables), here[here.index("def ") :].rstrip()]
 
+    def _loops(self, body: str) -> list[str]:
+        """The functions of loops, those that are called."""
+        here = files("qtnc.backends.torch").joinpath("iteration.py").read_text(encoding="utf-8")
+        functions = here[here.index("def ") :].rstrip().split("\n\n\n")
+        return [f for f in functions if f" {f[4 : f.index('(')]}(" in body] if self.bodies else []
+
     def _class(self, body: str) -> str:
         used = {u for p in self.parts for u in _attributes(p)} | {u for _, e in self.outputs for u in e.uses}
+        used |= {u for b in self.bodies for u in b.uses}
         lines = [
             "class Model(nn.Module):",
             '    """The network; its attributes are the entries of the state_dict."""',
@@ -138,6 +151,18 @@ class Source:
         lines += _body(self.parts, scope, relative=False)
         values = ", ".join(scope.render(expr) for _, expr in self.outputs)
         lines.append(f"        return {values}" if len(self.outputs) == 1 else f"        return Outputs({values})")
+        return "\n".join(part for line in lines for part in wrap(line))
+
+    def _body(self, body: Body) -> str:
+        """The method of a graph within a node."""
+        scope = Scope(self.locals)
+        arguments = "".join(f", {scope.name(n)}: {self.locals[n].kind}" for n in body.takes)
+        single = len(body.results) == 1 and not body.always_tuple
+        kind = "Tensor" if single else f"tuple[{', '.join(['Tensor'] * len(body.results)) or '()'}]"
+        lines = [f"    def {body.name}(self{arguments}) -> {kind}:"]
+        lines += _body(body.statements, scope, relative=True)
+        values = ", ".join(scope.render(expr) for expr in body.results)
+        lines.append(f"        return {values}" if len(body.results) != 1 or single else f"        return ({values},)")
         return "\n".join(part for line in lines for part in wrap(line))
 
     def _method(self, block: Block) -> str:

@@ -1,7 +1,7 @@
 """The weights of the emitted module: what they are called, which of them train, and their file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -107,6 +107,10 @@ class Weights:
         self._found: dict[int, Weight] = {}
         self.by_name: dict[str, Weight] = {}
 
+    def claim(self, hint: str) -> str:
+        """A name for a method, which no weight has."""
+        return self._names.claim(hint, "body")
+
     def name_of(self, value: ir.Value, tensor: ir.TensorProtocol, reader: ir.Node | None) -> str:
         """Attribute that holds ``tensor``; initialisers that share one tensor share one attribute."""
         if id(tensor) not in self._found:
@@ -140,9 +144,21 @@ def differentiable(graph: ir.Graph) -> set[ir.Value]:
             continue
         if not live.intersection(node.outputs) or _casts_to_whole(node):
             continue
+        if any(graph_of(attribute) for attribute in node.attributes.values()):
+            live.update(v for inner in _inside(node) for v in inner.inputs if v is not None)
         data = _DATA_INPUTS.get(node.op_type) if not node.domain else None
         live.update(v for k, v in enumerate(node.inputs) if v is not None and (data is None or k in data))
     return live
+
+
+def graph_of(attribute: ir.Attr) -> ir.Graph | None:
+    """Graph that an attribute holds."""
+    return attribute.as_graph() if attribute.type == ir.AttributeType.GRAPH else None
+
+
+def _inside(node: ir.Node) -> Iterator[ir.Node]:
+    for graph in filter(None, map(graph_of, node.attributes.values())):
+        yield from ir.traversal.RecursiveGraphIterator(graph)
 
 
 def _casts_to_whole(node: ir.Node) -> bool:
