@@ -8,7 +8,8 @@ from typing import Any
 import onnx_ir as ir
 
 from qtnc.backends.onnx import emit_onnx
-from qtnc.backends.options import BACKENDS
+from qtnc.backends.onnx_options import OnnxOptions
+from qtnc.backends.options import BACKENDS, TorchOptions
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
@@ -21,7 +22,9 @@ from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
 from qtnc.look.why import Why
 from qtnc.look.why import why as ask_why
+from qtnc.output.beside import files_beside
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
+from qtnc.output.opset import asked_opset
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
@@ -32,6 +35,7 @@ from qtnc.planner.recorded import read_plan
 from qtnc.planner.runtimes import folded
 from qtnc.report.write import write_reports
 from qtnc.rewrite.decision import Rewritten
+from qtnc.road.narrowing import narrowed, narrowing
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.source import Source
@@ -40,6 +44,7 @@ from qtnc.spec.read import read_source, read_spec
 from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
+from qtnc.verify.halved import halved_original
 from qtnc.verify.speed import measure_speed
 from qtnc.verify.verdict import Verdict
 from qtnc.work.work import Work
@@ -66,7 +71,7 @@ def read(
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
     spec = override(_spec(spec_text, stage), settings)
-    model = read_model(model_path)
+    model = read_model(model_path, asked_opset(spec))
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
 
@@ -149,6 +154,7 @@ def compile_model(
             *(d.path for d in spec.data.values()),
         )
         check_apart(out, sources)
+        beside = files_beside(model_path)
         checks = checks_of(spec, out)
         inputs = feeds_of(checks, out, model, spec.binds)
         if any(emit.backend == "qiskit" for emit in spec.emits):
@@ -168,25 +174,28 @@ def compile_model(
         emitted = [emit.backend for emit in spec.emits]
         if "torch" in emitted:
             with watch.stage("emit torch"):
-                emit_torch(rewritten.model, _fresh(folder / "torch"))
+                emit_torch(narrowed(rewritten.model, spec.told(TorchOptions).dtype), _fresh(folder / "torch"))
         if "qiskit" in emitted:
             with watch.stage("emit qiskit"):
                 circuits = circuits_to_emit(spec, planned.selected, rewritten.model)
                 emit_qiskit(circuits, qiskit_options(spec), _fresh(folder / "qiskit"))
-        lowered = Pipeline(road.lower(given), (watch.after,)).run(rewritten.model)
+        steps = (*narrowing(spec.told(OnnxOptions).dtype), *road.lower(given))
+        lowered = Pipeline(steps, (watch.after,)).run(rewritten.model)
         if "onnx" in emitted:
             with watch.stage("emit onnx"):
-                emit_onnx(lowered.model, _fresh(folder / "onnx"))
+                emit_onnx(lowered.model, _fresh(folder / "onnx"), spec.told(OnnxOptions))
 
+        beside.copy(folder, emitted)
         with watch.stage("verify"):
             again = read_model(model_path)
             verdicts = check_folder(folder, emitted, again, model_path, inputs)
+            halved = halved_original(model_path, inputs)
         with watch.stage("time the whole"):
             speeds = measure_speed(folder, emitted, again, model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
-            done = _owned_up(planned, ran)
-            write_reports(folder, done, ran, verdicts, emitted, model_path, speeds)
+            done = _owned_up(planned, ran, beside.left)
+            write_reports(folder, done, ran, verdicts, emitted, model_path, speeds, halved)
             write_manifest(folder, model_path, spec, checks, emitted, out)
     return Compiled(out, done, ran, verdicts, tuple(watch.laps))
 
@@ -219,12 +228,12 @@ def _spec(text: Path | Source, stage: str | None) -> Spec:
     return read_spec(text, STRUCTURES, BACKENDS).at(stage)
 
 
-def _owned_up(planned: Planned, ran: Sequence[Ran]) -> Plan:
-    """The plan with a note on every layer that no pass of the pipeline did what was decided for."""
+def _owned_up(planned: Planned, ran: Sequence[Ran], notes: Sequence[str]) -> Plan:
+    """The plan with notes, and one on every layer that no pass of the pipeline did what was decided for."""
     done = {note.layer for step in ran for note in step.notes if isinstance(note, Rewritten)}
     left = [decision for decision in planned.decisions if decision.layer not in done]
-    notes = (f"{printable(x.layer)} stays dense: the pipeline has no pass to {x.structure.name}" for x in left)
-    return replace(planned.plan, notes=(*planned.plan.notes, *notes))
+    dense = (f"{printable(x.layer)} stays dense: the pipeline has no pass to {x.structure.name}" for x in left)
+    return replace(planned.plan, notes=(*planned.plan.notes, *dense, *notes))
 
 
 def _fresh(folder: Path) -> Path:

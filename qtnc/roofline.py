@@ -63,6 +63,10 @@ class Kernel:
         moving = min(self.bytes, CACHE) / BYTES + max(self.bytes - CACHE, 0) / MEMORY
         return max(computing, moving) + NODE + self.products * PRODUCT + self.pieces * PIECE
 
+    def times(self, count: int) -> "Kernel":
+        """The same for so many operands at once, in one call."""
+        return Kernel(count * self.flops, count * self.bytes, count * self.products, count * self.pieces)
+
 
 def seconds(kernels: Iterable[Kernel], threads: int = 1) -> float:
     """Estimated seconds of operators that run one after another."""

@@ -118,6 +118,22 @@ def families(tmp_path_factory: pytest.TempPathFactory, export_model: Callable[..
 
 
 @pytest.fixture(scope="session")
+def decoders(
+    tmp_path_factory: pytest.TempPathFactory, export_model: Callable[..., Path]
+) -> Callable[[str, bool], Path]:
+    """A decoder with a cache by the exporter ``dynamo`` or ``legacy``, with a past or without, exported once."""
+    done: dict[tuple[str, bool], Path] = {}
+
+    def get(exporter: str, past: bool) -> Path:
+        if (exporter, past) not in done:
+            path = tmp_path_factory.mktemp(exporter) / ("decode.onnx" if past else "prefill.onnx")
+            done[exporter, past] = load("decoders").write(load("llama"), export_model, exporter, path, past=past)
+        return done[exporter, past]
+
+    return get
+
+
+@pytest.fixture(scope="session")
 def load_emitted() -> Callable[[Path], Any]:
     """Load the torch module emitted into a folder."""
     return lambda folder: load_source(folder / "model.py", f"emitted_{folder.name}").load()

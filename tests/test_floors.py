@@ -23,6 +23,7 @@ FLOORS = [
     {"qtnc.verify"},
     {"qtnc.look"},
     {"qtnc.report"},
+    {"qtnc.bench"},
     {"qtnc.run"},
     {"qtnc.compiler"},
     {"qtnc.cli", "qtnc.api"},

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
+from onnx.helper import find_min_ir_version_for, make_opsetid
 
+from qtnc.backends.metadata import stamp
+from qtnc.backends.onnx_options import OnnxOptions
 from qtnc.errors import BackendError
 from qtnc.ir.initializers import in_memory
 
@@ -12,8 +15,11 @@ INLINE_LIMIT = 1 << 28
 """Bytes of weights up to which the model is a single file, which is in memory three times while it is written."""
 
 
-def emit_onnx(model: ir.Model, folder: Path) -> None:
+def emit_onnx(model: ir.Model, folder: Path, options: OnnxOptions | None = None) -> None:
     """Write ``model.onnx`` into a folder, and ``model.onnx.data`` where the weights are large.
+
+    The IR version is that with which ONNX brought the opset out, or an older one that ``min_ort`` loads: whatever
+    loads the opset loads the file.
 
     Raises
     ------
@@ -23,6 +29,9 @@ def emit_onnx(model: ir.Model, folder: Path) -> None:
     foreign = sorted({node.domain for node in model.graph if node.domain} | {i[0] for i in model.functions})
     if foreign:
         raise BackendError(f"operators of {', '.join(foreign)} are left in the model; lower them first")
+    newest = options.release.ir_version if options and options.release else onnx.IR_VERSION
+    model.ir_version = min(find_min_ir_version_for([make_opsetid("", model.graph.opset_imports[""])]), newest)
+    stamp(model)
     write_onnx(model, folder / "model.onnx")
 
 

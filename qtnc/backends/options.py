@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from qtnc.backends.onnx_options import OnnxOptions
 from qtnc.backends.qiskit.options import QiskitOptions
+from qtnc.structures.options import option
 
 
 @dataclass(frozen=True)
 class TorchOptions:
-    """Nothing is left to choose."""
+    """The element type."""
 
-
-@dataclass(frozen=True)
-class OnnxOptions:
-    """Nothing is left to choose."""
+    dtype: str | None = option("word", None, "element type of weights and arithmetic", ("float16",))
 
 
 BACKENDS: Mapping[str, type[Any]] = MappingProxyType(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from qtnc import __version__
 from qtnc.cli import (
+    benching,
     caching,
     checking,
     compiling,
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         planning,
         compiling,
         verifying,
+        benching,
         diffing,
         running,
         optimising,

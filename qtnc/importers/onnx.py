@@ -10,13 +10,10 @@ from onnx_ir import external_data
 from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass, ShapeInferencePass
 
 from qtnc.errors import Diagnostic, ImportModelError, printable, visible
+from qtnc.importers.opset import AskedOpset, settle_opset
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
+from qtnc.importers.traces import forget_machine
 from qtnc.ir.dialect import DOMAIN
-
-OLDEST_OPSET = 13
-"""Older models are converted to this opset by onnx's own converter; the form of Squeeze and the reductions changed."""
-
-NEWEST_OPSET = 25
 
 IR_VERSION = 10
 """First ONNX IR version with overloads, by which every layer has a function of its own."""
@@ -24,24 +21,21 @@ IR_VERSION = 10
 LARGEST_FILE = 1 << 31
 """Bytes from which no protobuf message can be read."""
 
-STACK_TRACE = "pkg.torch.onnx.stack_trace"
-"""Metadata in which torch's dynamo exporter keeps the paths of the exporting user's source files."""
 
-
-def read_model(path: Path) -> ir.Model:
-    """Read a model.
+def read_model(path: Path, asked: AskedOpset | None = None) -> ir.Model:
+    """Read a model, in the opset that is asked for, if any is.
 
     Raises
     ------
     ImportModelError
         If the file is missing, empty, truncated, not ONNX, invalid, too old or too new, or if its external data is
-        missing, too short or outside the model's folder.
+        missing, too short or outside the model's folder, or if its opset cannot be converted.
     """
     proto = _read_proto(path)
     _name_standard_domain(proto, path)
     check_tensors(proto, path)
     _check(proto, path)
-    proto = _settle_opset(proto, path)
+    proto = settle_opset(proto, path, asked)
     try:
         model = ir.from_proto(proto)
     except Exception as error:  # onnx_ir raises whatever the damage leads to
@@ -49,7 +43,7 @@ def read_model(path: Path) -> ir.Model:
     for graph in model.graphs():
         external_data.set_base_dir(graph, path.parent)  # mapped, not read
     _inline(model, path)
-    _drop_stack_traces(model)
+    forget_machine(model)
     RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
     return _infer_shapes(model)
@@ -101,37 +95,12 @@ def _check(proto: onnx.ModelProto, path: Path) -> None:
                 raise _wrong(path, f"not a valid ONNX model: {shown} refers to an attribute of no function")
 
 
-def _settle_opset(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Keep the model's own opset, raised to the oldest that is supported; done once, before functions exist."""
-    versions = [entry.version for entry in proto.opset_import if entry.domain == ""]
-    if not versions:
-        raise _wrong(path, "the model imports no opset of the standard domain")
-    if versions[0] > NEWEST_OPSET:
-        raise _wrong(
-            path, f"opset {versions[0]} is newer than {NEWEST_OPSET}, the newest supported", "export to an older opset"
-        )
-    if versions[0] >= OLDEST_OPSET:
-        return proto
-    try:
-        return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
-    except Exception as error:  # the converter raises bare RuntimeError and more
-        reason = f"opset {versions[0]} is older than {OLDEST_OPSET} and cannot be converted: {_first_lines(error)}"
-        raise _wrong(path, reason, f"export to opset {OLDEST_OPSET} or newer") from error
-
-
 def _inline(model: ir.Model, path: Path) -> None:
     """Put the bodies of the model's own functions where they are called: layers are looked for in graphs."""
     try:
         InlinePass(lambda function: function.domain != DOMAIN)(model)
     except Exception as error:  # onnx_ir raises whatever the damage leads to
         raise _wrong(path, f"its functions cannot be put in place: {_root(error)}") from error
-
-
-def _drop_stack_traces(model: ir.Model) -> None:
-    """Paths of somebody's machine have no place in what is compiled."""
-    for graph in model.graphs():
-        for node in graph:
-            node.metadata_props.pop(STACK_TRACE, None)
 
 
 def _infer_shapes(model: ir.Model) -> ir.Model:

@@ -25,13 +25,17 @@ LIBRARIES = ("qtnc", "numpy", "onnx", "onnx-ir", "onnxruntime", "opt-einsum", "s
 
 @dataclass(frozen=True)
 class Check:
-    """One ``verify`` statement, its data by a path relative to the output folder."""
+    """One ``verify`` statement, its data by a path relative to the output folder.
+
+    ``narrow`` says that a backend was asked to compute in fewer bits than the model.
+    """
 
     tolerance: float | None
     data: str | None
     path: str | None
     take: int | None
     sha256: str | None
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,17 @@ class Manifest:
 
 def checks_of(spec: Spec, out: Path) -> tuple[Check, ...]:
     """What ``qtnc verify`` will repeat; without a ``verify`` statement the errors on seeded inputs are reported."""
+    narrow = any(getattr(emit.options, "dtype", None) for emit in spec.emits)
     if not spec.verifies:
-        return (Check(None, None, None, None, None),)
+        return (Check(None, None, None, None, None, narrow),)
     found = []
     for verify in spec.verifies:
         data = spec.data[verify.data] if verify.data else None
         if data is None:
-            found.append(Check(verify.tolerance, None, None, None, None))
+            found.append(Check(verify.tolerance, None, None, None, None, narrow))
         else:
             path = _relative(data.path, out)
-            found.append(Check(verify.tolerance, data.name, path, data.take, sha256(data.path)))
+            found.append(Check(verify.tolerance, data.name, path, data.take, sha256(data.path), narrow))
     return tuple(found)
 
 
@@ -151,6 +156,7 @@ def _parse(content: Any) -> Manifest:
 
 def _check(content: Any) -> Check:
     check = Check(**_as(dict, content))
+    _as(bool, check.narrow)
     for value, kind in ((check.tolerance, float), (check.data, str), (check.path, str), (check.take, int)):
         if value is not None:
             _as(kind, value)

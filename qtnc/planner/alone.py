@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from qtnc.backends.torch.emit import compose
 from qtnc.backends.torch.load import load_source
@@ -34,12 +33,11 @@ def measured_in(runtime: str, dtype: ir.DataType) -> ir.DataType:
 
 def in_onnxruntime(model: ir.Model, threads: int = 1) -> Call:
     """Open a product's model in onnxruntime."""
-    x = model.graph.inputs[0]
-    dtype, stack, features = _type_of(x)
+    dtype, shape_at = _input_of(model)
     session = session_of(LowerToOnnx().run(model).model, threads)
 
     def at(rows: int) -> Callable[[], object]:
-        feed = {"x": _drawn(rows, stack, features).astype(dtype.numpy())}
+        feed = {"x": np.random.default_rng(0).standard_normal(shape_at(rows)).astype(dtype.numpy())}
         return lambda: session.run(None, feed)
 
     return at
@@ -49,12 +47,12 @@ def in_torch(model: ir.Model) -> Call:
     """Write a product's model as torch code and run that."""
     import torch
 
-    dtype, stack, features = _type_of(model.graph.inputs[0])
+    dtype, shape_at = _input_of(model)
     module = load_source(compose(model))
     kind = getattr(torch, dtype.numpy().name)
 
     def at(rows: int) -> Callable[[], object]:
-        x = torch.from_numpy(_drawn(rows, stack, features)).to(kind)
+        x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape_at(rows))).to(kind)
 
         def call() -> object:
             with torch.inference_mode():
@@ -81,12 +79,10 @@ def on_one_thread(runtime: str) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def model_of(
-    chain: Chain, shape: tuple[int, int], dtype: ir.DataType, opset: int, stack: tuple[int, ...] = ()
-) -> ir.Model:
-    """A model ``y = x . N`` of rows of x, for each network of a stack, its weights drawn at random."""
+def model_of(chain: Chain, shape: tuple[int, ...], dtype: ir.DataType, opset: int) -> ir.Model:
+    """A model ``y = x . N`` of rows of x, its weights drawn at random; a stack where ``shape`` is more than (M, N)."""
     rng = np.random.default_rng(0)
-    x = ir.val("x", dtype, [*stack, "rows", shape[0]])
+    x = ir.val("x", dtype, [*shape[:-2], "rows", shape[-2]])
     graph = ir.Graph([x], [], nodes=[], opset_imports={"": opset}, name="product")
     model = ir.Model(graph, ir_version=10)
 
@@ -106,22 +102,18 @@ def model_of(
         graph.append(node)
         y = node.outputs[0]
     if not chain:
-        node = ir.node("MatMul", [x, weight("w", (*stack, *shape))])
+        node = ir.node("MatMul", [x, weight("w", shape)])
         graph.append(node)
         y = node.outputs[0]
-    y.name, y.dtype, y.shape = "y", dtype, ir.Shape([*stack, "rows", shape[1]])
+    y.name, y.dtype, y.shape = "y", dtype, ir.Shape([*shape[:-2], "rows", shape[-1]])
     graph.outputs.append(y)
     return model
 
 
-def _drawn(rows: int, stack: tuple[int, ...], features: int) -> NDArray[np.float64]:
-    """So many rows of x, shared evenly by the networks of a stack."""
-    return np.random.default_rng(0).standard_normal((*stack, rows // prod(stack), features))
-
-
-def _type_of(x: ir.Value) -> tuple[ir.DataType, tuple[int, ...], int]:
-    """Type, stack and features of an input as made above."""
-    assert x.dtype is not None  # noqa: S101 - it has both
+def _input_of(model: ir.Model) -> tuple[ir.DataType, Callable[[int], tuple[int, ...]]]:
+    """Type of x, and its shape at so many rows, which the matrices of a stack share evenly."""
+    x = model.graph.inputs[0]
+    assert x.dtype is not None  # noqa: S101 - made above with both
     assert x.shape is not None  # noqa: S101
-    *stack, features = (axis for axis in x.shape if isinstance(axis, int))
-    return x.dtype, tuple(stack), features
+    *stack, _, features = (axis if isinstance(axis, int) else 1 for axis in x.shape)
+    return x.dtype, lambda rows: (*stack, max(1, rows // prod(stack)), features)

@@ -79,14 +79,14 @@ class LatencyMeter:
         return self._known[key]
 
     def _measured(self, chain: Chain, dtype: ir.DataType, runtime: str, rows: int) -> Latency:
-        shape, stack = _shape(chain), chain[0][0].stack
-        dense, ours = self._dense(shape, stack, dtype, runtime), self._opened(chain, dtype, runtime)
+        shape = _shape(chain)
+        dense, ours = self._dense(shape, dtype, runtime), self._opened(chain, dtype, runtime)
         with on_one_thread(runtime):
             found = alternate(dense(rows), ours(rows), BUDGET_SECONDS)
         expected = None
         if runtime == ONNXRUNTIME:
             seconds = seconds_of(chain, rows, folded=True)
-            expected = (seconds + CALL_SECONDS) / (dense_seconds(shape, rows, stack=stack) + CALL_SECONDS)
+            expected = (seconds + CALL_SECONDS) / (dense_seconds(shape, rows) + CALL_SECONDS)
         dense_ms, ours_ms = 1e3 * found.first, 1e3 * found.second
         return Latency(rows, dense_ms, ours_ms, runtime, 1, dtype.numpy().name, found.noise, expected)
 
@@ -94,12 +94,11 @@ class LatencyMeter:
         """Ours, kept open until another is asked for."""
         wanted = repr(chain), dtype, runtime
         if self._ours is None or self._ours[0] != wanted:
-            model = model_of(chain, _shape(chain), dtype, self.opset, chain[0][0].stack)
-            self._ours = wanted, _open(runtime)(model)
+            self._ours = wanted, _open(runtime)(model_of(chain, _shape(chain), dtype, self.opset))
         return self._ours[1]
 
-    def _opened_dense(self, shape: tuple[int, int], stack: tuple[int, ...], dtype: ir.DataType, runtime: str) -> Call:
-        return _open(runtime)(model_of((), shape, dtype, self.opset, stack))
+    def _opened_dense(self, shape: tuple[int, ...], dtype: ir.DataType, runtime: str) -> Call:
+        return _open(runtime)(model_of((), shape, dtype, self.opset))
 
     @staticmethod
     def _key(chain: Chain, dtype: ir.DataType, runtime: str, rows: int) -> tuple[str, str, str, int]:
@@ -111,16 +110,16 @@ def _open(runtime: str) -> Callable[[ir.Model], Call]:
 
 
 def _measurable(chain: Chain, rows: int) -> int:
-    """So many rows, or as many as are measured of a layer so wide; a stack has as many for each, at least one."""
-    stack = prod(chain[0][0].stack)
-    widest = max(*_shape(chain), *(width_of(product, order) for product, order in chain))
-    return stack * max(1, min(rows, MOST_ROWS, MOST_NUMBERS // widest) // stack)
+    """So many rows, or as many as are measured of a layer so wide."""
+    widest = max(*_shape(chain)[-2:], *(width_of(product, order) for product, order in chain))
+    return min(rows, MOST_ROWS, max(1, MOST_NUMBERS // widest))
 
 
 def _too_large(chain: Chain, dtype: ir.DataType) -> bool:
-    return prod((*chain[0][0].stack, *_shape(chain))) * dtype.itemsize > LARGEST
+    return prod(_shape(chain)) * dtype.itemsize > LARGEST
 
 
-def _shape(chain: Chain) -> tuple[int, int]:
-    """(M, N) of the weight that a chain stands for."""
-    return chain[0][0].features[0], chain[-1][0].features[1]
+def _shape(chain: Chain) -> tuple[int, ...]:
+    """(M, N) of the weight that a chain stands for, after the axes of a stack."""
+    first, last = chain[0][0], chain[-1][0]
+    return (*first.stack, first.features[0], last.features[1])

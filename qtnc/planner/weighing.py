@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,7 @@ def weigh(
 
     def unit(layer: Layer, rule: Rewrite) -> Callable[[], Weighing]:
         covariance = covariance_of(layer, rule, metrics)
-        rows = layer.rows(spec.binds) // prod(layer.stack) if spec.optimize == "latency" else None
+        rows = layer.rows(spec.binds) if spec.optimize == "latency" else None
 
         def made() -> Weighing:
             problem = replace(problem_of(layer, covariance), rows=rows)

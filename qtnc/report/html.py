@@ -10,6 +10,7 @@ from qtnc.planner.plan import Plan
 from qtnc.report.becomes import becomes
 from qtnc.report.times import distinct, slower_than_dense
 from qtnc.rewrite.decision import Rewritten
+from qtnc.verify.halved import Halved
 from qtnc.verify.speed import Speed
 from qtnc.verify.verdict import Verdict
 
@@ -21,6 +22,7 @@ def html_page(
     sizes: Mapping[str, int],
     original_bytes: int,
     speeds: Sequence[Speed] = (),
+    halved: Halved | None = None,
 ) -> str:
     """Render the page; every name from the model is escaped."""
     environment = Environment(loader=PackageLoader("qtnc.report", "."), autoescape=True, undefined=StrictUndefined)
@@ -37,4 +39,5 @@ def html_page(
         speeds=speeds,
         times=distinct(plan),
         slower=slower_than_dense(plan),
+        halved=halved,
     )

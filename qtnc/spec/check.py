@@ -331,7 +331,8 @@ class _Checker:
         if node.selector and not getattr(kind, "selects", False):
             way_out = f"write `emit {clip(node.backend.span.text)}`: it is always about the whole model"
             self.complain(f"`{backend}` takes no `for`", node.selector.span, way_out)
-        self.emits[backend] = program.Emit(backend, options, selector, node.span)
+        places = {a.name.text: a.span for a in node.backend.arguments if a.name}
+        self.emits[backend] = program.Emit(backend, options, selector, node.span, places)
 
     def verify(self, node: tree.Verify) -> None:
         """``verify outputs within tolerance on data``."""

@@ -50,7 +50,12 @@ def _value(argument: Argument, owner_name: str, owner: type[Any], seen: set[str]
     if name in seen:
         raise RefusedError(f"`{name}` is given twice", argument.span)
     seen.add(name)
-    return name, READERS[options[name].kind](options[name], argument.value)
+    option = options[name]
+    value = READERS[option.kind](option, argument.value)
+    if option.refuse is not None and (fault := option.refuse(value)):
+        written = argument.value.span
+        raise RefusedError(f"`{clip(written.text)}` {fault}", written, f"`{name}`: {option.doc}")
+    return name, value
 
 
 def checked(built: Any, call: Call, problems: list[RefusedError]) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
 from qtnc.source import Source, Span
@@ -15,6 +15,7 @@ from qtnc.spec.wording import clip
 Goal = Literal["memory", "balanced", "latency"]
 Sign = Literal["<", "<=", ">", ">=", "==", "!="]
 Direction = Literal["upstream", "downstream"]
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -207,12 +208,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Emit:
-    """A backend to write, its options, and the layers that it is to be about (none: the model)."""
+    """A backend to write, its options, and the layers that it is to be about (none: the model).
+
+    ``places`` are those of the options that were written.
+    """
 
     backend: str
     options: Any
     selector: str | None
     span: Span
+    places: Mapping[str, Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -268,6 +273,14 @@ class Spec:
             raise UsageError(Diagnostic(f"unknown stage `{clip(stage)}`", None, way_out, self.source.name))
         outside = self.rewrites[: len(self.rewrites) - len(self._of(self.stage))]
         return replace(self, stage=stage, rewrites=outside + self._of(stage))
+
+    def told(self, kind: type[Options]) -> Options:
+        """Options of the backend that has options of this kind, or what is meant where nothing is said."""
+        return next((emit.options for emit in self.emits if isinstance(emit.options, kind)), kind())
+
+    def emit(self, backend: str) -> Emit | None:
+        """The statement that asks for a backend."""
+        return next((emit for emit in self.emits if emit.backend == backend), None)
 
     def _of(self, stage: str | None) -> tuple[Rewrite, ...]:
         """Rewrites of a stage, those of its bases first."""

@@ -47,9 +47,10 @@ def width_of(product: Product, order: Order) -> int:
     return max(prod(product.sizes(axes)) for axes in ends)
 
 
-def dense_seconds(shape: tuple[int, int], rows: int, threads: int = 1, stack: tuple[int, ...] = ()) -> float:
-    """Estimated seconds of ``x . W`` with W of ``shape`` (M, N), or a stack of these."""
-    network = TensorNetwork((("m",), ("m", "n")), ("n",), {"m": shape[0], "n": shape[1]}, shape, stack)
+def dense_seconds(shape: tuple[int, ...], rows: int, threads: int = 1) -> float:
+    """Estimated seconds of ``x . W`` with W of ``shape`` (..., M, N), a stack where there are axes before."""
+    *stack, M, N = shape
+    network = TensorNetwork((("m",), ("m", "n")), ("n",), {"m": M, "n": N}, (M, N), tuple(stack))
     return seconds_of([(network, ((0, 1),))], rows, threads)
 
 

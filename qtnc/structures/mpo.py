@@ -147,7 +147,8 @@ class Mpo:
             return None
 
         def seconds(trial: Trial) -> float:
-            network = Mpo(sites=trial.sites, bonds=trial.bonds).network(problem.shape)
+            alone = Mpo(sites=trial.sites, bonds=trial.bonds).network(problem.shape)
+            network = replace(alone, stack=problem.stack)
             return seconds_of([(network, choose_order(network, rows))], rows)
 
         return seconds

@@ -4,6 +4,7 @@ Both declare their options as dataclass fields made by :func:`option`. The langu
 a new structure or backend are part of the language without a line of grammar.
 """
 
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
@@ -15,20 +16,30 @@ Kind = Literal["count", "fraction", "number", "sites", "text", "word"]
 ``sites``: ``auto``, a count, or a list of ``MxN``. ``text``: a quoted string. ``word``: one of the listed words."""
 
 
+Refuse = Callable[[Any], str | None]
+
+
 @dataclass(frozen=True)
 class Option:
-    """One option as the language sees it. ``words`` are the admitted values of kind ``word``."""
+    """One option as the language sees it.
+
+    Attributes
+    ----------
+    words : the admitted values of kind ``word``.
+    refuse : says of a value of the right kind what is wrong with it, or None.
+    """
 
     name: str
     kind: Kind
     default: Any
     doc: str
     words: tuple[str, ...] = ()
+    refuse: Refuse | None = None
 
 
-def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = ()) -> Any:
+def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = (), refuse: Refuse | None = None) -> Any:
     """Make a dataclass field that is an option of the language."""
-    return field(default=default, metadata={"option": (kind, doc, words)})
+    return field(default=default, metadata={"option": (kind, doc, words, refuse)})
 
 
 def options_of(owner: type[Any]) -> dict[str, Option]:
@@ -36,7 +47,7 @@ def options_of(owner: type[Any]) -> dict[str, Option]:
     found = {}
     for f in fields(owner):
         if "option" in f.metadata:
-            kind, doc, words = f.metadata["option"]
+            kind, doc, *rest = f.metadata["option"]
             default = None if f.default is MISSING else f.default
-            found[f.name] = Option(f.name, kind, default, doc, words)
+            found[f.name] = Option(f.name, kind, default, doc, *rest)
     return found

@@ -35,6 +35,11 @@ class Problem:
         return self.weight.shape[0], self.weight.shape[1]
 
     @property
+    def stack(self) -> tuple[int, ...]:
+        """Sizes of the axes of a stack; here there are none."""
+        return ()
+
+    @property
     def weighted(self) -> bool:
         """Whether errors are weighed by data."""
         return self.covariance is not None
@@ -84,7 +89,7 @@ class Stack:
     ----------
     weights : (S, M, N), in the type in which they are stored.
     covariances : (S, M, M) where each matrix has rows of its own, (M, M) where all read the same, or None.
-    rows : of x for each matrix, where speed goes before size; None where size counts.
+    rows : as for a :class:`Problem`, over all matrices.
     """
 
     weights: NDArray[Any]
@@ -95,6 +100,11 @@ class Stack:
     def shape(self) -> tuple[int, int]:
         """(M, N) of each."""
         return self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """How many there are."""
+        return (len(self.weights),)
 
     @property
     def weighted(self) -> bool:

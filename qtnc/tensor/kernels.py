@@ -1,5 +1,6 @@
 """The operators that a network along a path has a runtime call, as its lowering writes them; and the fastest path."""
 
+from dataclasses import replace
 from math import prod
 
 from qtnc.roofline import Kernel, copy, product, seconds, transposition
@@ -7,10 +8,7 @@ from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Path, Step, choose_path, every_path, path_flops, steps, x_first
 
 ROWS = ""
-"""The axis of the rows, for each network of a stack; no index of a network is called so."""
-
-STACK = "#"
-"""The axis of the stack, in front of x and of every core; of size 1 where there is none."""
+"""The axis of the rows; no index of a network is called so."""
 
 Axes = tuple[str, ...]
 
@@ -37,44 +35,46 @@ def fastest_path(network: TensorNetwork, rows: int, *, folded: bool = False) -> 
 
 
 def kernels(network: TensorNetwork, path: Path, rows: int, *, folded: bool = False) -> tuple[Kernel, ...]:
-    """Operators of one call at ``rows`` rows of x.
+    """Operators of one call at ``rows`` rows of x, which the networks of a stack share evenly.
 
     Parameters
     ----------
     folded : leave out what hangs on the cores alone, for a runtime that computes constants once, as onnxruntime does.
     """
-    stack = prod(network.stack)
-    sizes = {**network.size_dict, STACK: stack, ROWS: max(1, rows // stack)}
-    alive: dict[int, Axes] = {k: (STACK, *indices) for k, indices in enumerate(network.inputs)}
-    alive[X] = (STACK, ROWS, *network.inputs[X])
+    if network.stack:
+        count, each = prod(network.stack), replace(network, stack=())
+        return tuple(k.times(count) for k in kernels(each, path, max(1, rows // count), folded=folded))
+    sizes = {**network.size_dict, ROWS: rows}
+    alive: dict[int, Axes] = dict(enumerate(network.inputs))
+    alive[X] = (ROWS, *network.inputs[X])
     found = [*_pad(rows, network.features[0], prod(network.sizes(network.inputs[X])))]
     for number, step in enumerate(steps(network, path)):
         made, out = _contract(step, alive.pop(step.left), alive.pop(step.right), sizes, folded=folded)
         found += () if folded and not step.out_rows else made
         alive[len(network.inputs) + number] = out
     (axes,) = alive.values()
-    found += transposition(axes, (STACK, ROWS, *network.output), sizes)
+    found += transposition(axes, (ROWS, *network.output), sizes)
     return (*found, *_pad(rows, network.features[1], prod(network.sizes(network.output))))
 
 
 def _contract(step: Step, left: Axes, right: Axes, sizes: dict[str, int], *, folded: bool) -> tuple[list[Kernel], Axes]:
     """One step, both operands arranged and then multiplied, and the axes of its result."""
-    kept, lead = set(step.out_indices), left[: 1 + step.left_rows]
-    shared = tuple(i for i in left[len(lead) :] if i in right and i in kept)
-    summed = tuple(i for i in left[len(lead) :] if i in right and i not in kept)
-    mine = tuple(i for i in left[len(lead) :] if i not in right)
+    kept = set(step.out_indices)
+    rows = left[:1] if step.left_rows else ()
+    shared = tuple(i for i in left if i in right and i in kept)
+    summed = tuple(i for i in left if i in right and i not in kept)
+    mine = tuple(i for i in left if i not in right and i != ROWS)
     theirs = tuple(i for i in right if i not in left)
-    found = [*transposition(left, lead + shared + mine + summed, sizes)]
-    found += () if folded else transposition(right, (STACK, *shared, *summed, *theirs), sizes)
-    if max(len(left), len(right)) > 3:  # modes are joined before the product and split after it, which moves nothing
+    found = [*transposition(left, rows + shared + mine + summed, sizes)]
+    found += () if folded else transposition(right, shared + summed + theirs, sizes)
+    if max(len(left), len(right)) > 2:  # modes are joined before the product and split after it, which moves nothing
         found += [Kernel(), Kernel()]
-    stack, rows = sizes[STACK], sizes[ROWS] if step.left_rows else 1
-    batch, own, inner, columns = (prod(sizes[i] for i in axes) for axes in (shared, mine, summed, theirs))
+    lead, batch, own, inner, columns = (prod(sizes[i] for i in axes) for axes in (rows, shared, mine, summed, theirs))
     if shared:
-        found.append(product(own, inner, columns, batch=stack * rows * batch, matrices=stack * batch))
+        found.append(product(own, inner, columns, batch=lead * batch, matrices=batch))
     else:
-        found.append(product(rows * own, inner, columns, batch=stack, matrices=stack))
-    return found, lead + shared + mine + theirs
+        found.append(product(lead * own, inner, columns))
+    return found, rows + shared + mine + theirs
 
 
 def _pad(rows: int, features: int, whole: int) -> tuple[Kernel, ...]:

@@ -88,8 +88,14 @@ def check_folder(
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
     others = _runners(folder, backends, model)
     truth = original_runner(original)
-    agreement = agreement_of(model)
+    agreement = agreement_of(model, narrow=any(check.check.narrow for check in checks))
     return tuple(replace(_verdict(inputs, truth, others), agreement=agreement) for inputs in checks)
+
+
+def has_halves(model: ir.Model) -> bool:
+    """Whether floats that the model takes, stores or returns have 16 bits or fewer."""
+    values = [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]
+    return any(v.dtype and v.dtype.is_floating_point() and v.dtype.itemsize <= 2 for v in values)
 
 
 def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Verdict:

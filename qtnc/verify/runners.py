@@ -25,10 +25,10 @@ def onnx_runner(path: Path, threads: int = 0) -> Runner:
     return run
 
 
-def original_runner(path: Path) -> Runner:
+def original_runner(path: Path, threads: int = 0) -> Runner:
     """Run the model that was compiled; where it does not run, it is the model or the inputs that are wrong."""
     try:
-        run = onnx_runner(path)
+        run = onnx_runner(path, threads)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ImportModelError(
             Diagnostic(f"onnxruntime cannot load the model: {said(error)}", place=str(path))

@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
-
-SAMPLES = 4
-"""Samples along a symbolic first axis."""
-
-LENGTH = 16
-"""Size of any other symbolic axis that the spec does not bind."""
+from qtnc.ir.decoder import Decoder, decoder_of, symbol
+from qtnc.verify.lengths import LENGTH, SAMPLES, sizes_of
 
 TRANSPARENT = frozenset({"Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Expand"})
 """Operators that hand integers on as they are."""
@@ -26,8 +22,10 @@ BYTES = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
 WAY_OUT = "name data to verify on (verify ... on DATA)"
 
 
-def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Feed:
+def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0, samples: int = SAMPLES) -> Feed:
     """Standard normal floats, integers in the range of the table that a Gather looks them up in, masks of 0 and 1.
+
+    A symbolic first axis counts ``samples``, or what is bound where that is more.
 
     Raises
     ------
@@ -35,28 +33,37 @@ def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0) -> Fee
         If the range of an integer input cannot be told from the graph, or a rank is unknown.
     """
     rng = np.random.default_rng(seed)
-    sizes = _symbols(model, binds)
-    return {str(v.name): _array(v, sizes, rng) for v in model.graph.inputs if not v.is_initializer()}
-
-
-def _symbols(model: ir.Model, binds: Mapping[str, int]) -> dict[str, int]:
-    """One size for each symbol; several samples where it is a first axis, whatever batch the plan assumes."""
-    sizes: dict[str, int] = {}
+    sizes = sizes_of(model, binds, samples)
+    decoder = decoder_of(model)
+    feed = {}
     for value in model.graph.inputs:
-        for k, axis in enumerate(value.shape or ()):
-            if isinstance(axis, ir.SymbolicDim) and axis.value is not None:
-                size = max(binds.get(axis.value, SAMPLES), SAMPLES) if k == 0 else binds.get(axis.value, LENGTH)
-                sizes[axis.value] = sizes.get(axis.value, size)
-    return sizes
+        if value.is_initializer():
+            continue
+        counted = decoder is not None and value is decoder.positions and _table_size(value) is None
+        feed[str(value.name)] = _positions(value, decoder, sizes) if counted else _array(value, sizes, rng)
+    return feed
 
 
-def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+def _positions(value: ir.Value, decoder: Decoder | None, sizes: Mapping[str, int]) -> NDArray[np.generic]:
+    """Places of ids that follow a past."""
+    shape = _shape(value, sizes)
+    past = symbol(next(iter(decoder.cache), None), decoder.past_axis) if decoder is not None else None
+    counted = np.arange(shape[-1]) + sizes.get(past or "", 0)
+    return np.broadcast_to(counted, shape).astype(value.dtype.numpy() if value.dtype else np.int64)
+
+
+def _shape(value: ir.Value, sizes: Mapping[str, int]) -> list[int]:
     if value.shape is None or value.dtype is None:
         raise DataError(f"graph input `{printable(str(value.name))}` has no known shape: {WAY_OUT}")
-    shape = [
+    return [
         axis if isinstance(axis, int) else sizes.get(axis.value or "", SAMPLES if k == 0 else LENGTH)
         for k, axis in enumerate(value.shape)
     ]
+
+
+def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+    shape = _shape(value, sizes)
+    assert value.dtype is not None  # noqa: S101 - known where the shape is
     dtype = value.dtype.numpy()
     if value.dtype.is_floating_point():
         return np.asarray(rng.standard_normal(shape)).astype(dtype)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 
 import onnx_ir as ir
@@ -13,17 +14,15 @@ from qtnc.verify.compare import worst
 AGREEMENT = 1e-3
 """Relative distance up to which two backends count as the same model; both compute in the weights' own dtype."""
 
-STEPS = 10
-"""The same in steps of the coarsest type in which a model computes, where that is more; bfloat16 is judged in 32 bits,
-and torch rounds what it multiplies."""
+IN_HALF: Mapping[ir.DataType, float] = MappingProxyType({ir.DataType.FLOAT16: 2e-2, ir.DataType.BFLOAT16: 8e-2})
+"""The same where one of them computes in 16 bits: each operation rounds by 5e-4 or 4e-3, in an order of its own."""
 
 
-def agreement_of(model: ir.Model) -> float:
-    """Relative distance up to which two backends of a model count as the same."""
+def agreement_of(model: ir.Model, *, narrow: bool) -> float:
+    """Relative distance up to which two backends of a model count as the same; ``narrow`` where one is in float16."""
     values = [*model.graph.inputs, *model.graph.outputs, *(v for g in model.graphs() for v in g.initializers.values())]
-    types = {value.dtype for value in values if value.dtype is not None}
-    steps = [float(dtype.eps) for dtype in types & {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}]
-    return max(AGREEMENT, STEPS * max(steps, default=0.0))
+    types = {value.dtype for value in values} | ({ir.DataType.FLOAT16} if narrow else set())
+    return max([AGREEMENT, *(allowed for dtype, allowed in IN_HALF.items() if dtype in types)])
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ def test_passes(qtnc: Run) -> None:
         "matmul-to-lowrank",
         "matmul-to-mpo",
         "matmul-to-circuit",
+        "to-float16",
     }
     assert all((e["package"], e["version"]) == ("qtnc", version("qtnc")) for e in entries.values())
     assert entries["fold-constants"]["options"] == [{"name": "max_growth", "type": "int", "default": "65536"}]

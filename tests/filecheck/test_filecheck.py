@@ -66,7 +66,7 @@ def read_case(text: str) -> Case:
     (run,) = said(text, "RUN")
     decided = [line.split(" -> ") for line in said(text, "DECIDE")]
     return Case(
-        tuple(named_pass(*part) for part in re.findall(r"([a-z-]+)(?:\{([^}]*)\})?", run)),
+        tuple(named_pass(*part) for part in re.findall(r"([a-z0-9-]+)(?:\{([^}]*)\})?", run)),
         {layer: structure(written) for layer, written in decided},
         float(next(iter(said(text, "WITHIN")), EXACT)),
         next(iter(said(text, "ERROR")), None),

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from qtnc.backends.options import OnnxOptions, TorchOptions
+from qtnc.backends.onnx_options import OnnxOptions
+from qtnc.backends.options import TorchOptions
 from qtnc.errors import SpecError
 from qtnc.source import Source
 from qtnc.spec.program import Spec

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from qtnc.backends.identifiers import comment
+from qtnc.backends.metadata import facts_of
 from qtnc.backends.torch import linear, table
 from qtnc.backends.torch.control import Body
 from qtnc.backends.torch.emission import Emission, UnsupportedError
@@ -16,6 +17,7 @@ from qtnc.backends.torch.facts import infer
 from qtnc.backends.torch.host import FLOATS
 from qtnc.backends.torch.node_view import Call, Unpacked
 from qtnc.backends.torch.program import divide, live
+from qtnc.backends.torch.requirements import requirements
 from qtnc.backends.torch.shape_arithmetic import evaluate
 from qtnc.backends.torch.source import Source, shape_text
 from qtnc.backends.torch.weights import Weights, save
@@ -25,7 +27,9 @@ from qtnc.ir.dialect import DOMAIN, is_qtn
 
 
 def emit_torch(model: ir.Model, folder: Path) -> None:
-    """Write ``model`` as a standalone torch module: ``folder/model.py`` and ``folder/model.safetensors``.
+    """Write ``model`` as a standalone torch module into a folder.
+
+    That is ``model.py``, ``model.safetensors``, in which the model's metadata is kept, and ``requirements.txt``.
 
     Parameters
     ----------
@@ -38,8 +42,10 @@ def emit_torch(model: ir.Model, folder: Path) -> None:
         If nodes cannot be written in torch: one error that lists all of them.
     """
     source = compose(model)
-    (folder / "model.py").write_text(source.text(), encoding="utf-8")
-    save(source.weights.values(), folder / "model.safetensors")
+    code = source.text()
+    (folder / "model.py").write_text(code, encoding="utf-8")
+    (folder / "requirements.txt").write_text(requirements(code), encoding="utf-8")
+    save(source.weights.values(), folder / "model.safetensors", facts_of(model))
 
 
 def compose(model: ir.Model) -> Source:
@@ -47,7 +53,7 @@ def compose(model: ir.Model) -> Source:
     flat = _flatten(model)
     opset, weights = flat.opset_imports.get("", 1), Weights(flat.graph)
     emission = Emission(flat.graph, infer(flat), opset, weights, lambda graph: _emit_nodes(emission, graph))
-    emission.model_dtype = _only_float_dtype(emission)
+    emission.model_dtype = _float_dtype(emission)
     inputs = _define_inputs(emission)
     _emit_nodes(emission, flat.graph)
     outputs = [(v.name or "output", emission.output(v)) for v in flat.graph.outputs]
@@ -65,6 +71,7 @@ def compose(model: ir.Model) -> Source:
         weights={name: w for name, w in emission.weights.by_name.items() if name in read},
         tables={name: pairs for pairs, name in emission.tables.items()},
         bodies=bodies,
+        dtype=emission.model_dtype,
     )
 
 
@@ -86,10 +93,13 @@ def _flatten(model: ir.Model) -> ir.Model:
     return flat
 
 
-def _only_float_dtype(emission: Emission) -> ir.DataType | None:
-    """The one floating-point dtype of the weights and inputs, if there is one."""
+def _float_dtype(emission: Emission) -> ir.DataType | None:
+    """The one floating-point dtype of the weights and inputs, or float16 where products have it and little else."""
     values = [*emission.graph.inputs, *emission.graph.initializers.values()]
     found = {emission.fact(v).dtype for v in values} & FLOATS
+    matrices = {v.dtype for v in emission.graph.initializers.values() if v.shape is not None and len(v.shape) > 1}
+    if len(found) > 1 and matrices & FLOATS == {ir.DataType.FLOAT16}:
+        return ir.DataType.FLOAT16
     return found.pop() if len(found) == 1 else None
 
 

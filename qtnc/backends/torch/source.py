@@ -51,6 +51,7 @@ class Source:
     weights: Mapping[str, Weight]
     tables: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
     bodies: Sequence[Body] = ()
+    dtype: ir.DataType | None = None
 
     def text(self) -> str:
         """The whole file."""
@@ -135,7 +136,9 @@ class Source:
         """The weight whose dtype and device stand for the model's; "" when nothing asks."""
         if not used & {"device", "dtype"}:
             return ""
-        return next((w.name for w in self.weights.values() if w.parameter), None)
+        parameters = [w for w in self.weights.values() if w.parameter]
+        same = [w for w in (*parameters, *self.weights.values()) if w.dtype == self.dtype] if parameters else []
+        return next((w.name for w in (*same, *parameters)), None)
 
     def _top(self) -> Scope:
         scope = Scope(self.locals)

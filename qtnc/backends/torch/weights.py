@@ -1,7 +1,7 @@
 """The weights of the emitted module: what they are called, which of them train, and their file."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -165,13 +165,13 @@ def _casts_to_whole(node: ir.Node) -> bool:
     return node.op_type == "Cast" and node.attributes["to"].as_int() not in {int(d) for d in TRAINABLE}
 
 
-def save(weights: Iterable[Weight], path: Path) -> None:
-    """Write a safetensors file, one tensor at a time, so that memory holds one tensor at most.
+def save(weights: Iterable[Weight], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file with metadata, one tensor at a time, so that memory holds one tensor at most.
 
     Wider dtypes come first, as the format's own writer does, which keeps every tensor aligned.
     """
     ordered = sorted(weights, key=lambda w: (-w.dtype.itemsize, w.name))
-    header: dict[str, object] = {}
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     offset = 0
     for weight in ordered:
         header[weight.name] = {

@@ -1,0 +1,1 @@
+"""End-to-end time of what was compiled, beside the original."""
