@@ -13,7 +13,7 @@ from time import perf_counter
 import onnx_ir as ir
 from scipy.stats import spearmanr
 
-from qtnc.planner.alone import Chain, in_onnxruntime, model_of
+from qtnc.planner.alone import Call, Chain, in_onnxruntime, model_of
 from qtnc.planner.latency import CALL_SECONDS
 from qtnc.quantum.circuit import Circuit, qubits_for
 from qtnc.quantum.layout import layers
@@ -96,7 +96,7 @@ def products(shape: tuple[int, int]) -> Iterator[tuple[str, tuple[Product, ...]]
     yield f"circuit | mpo {SHARES[0]:.0%}", circuits(shape, SHARES[0])
 
 
-def opened(chain: Chain, shape: tuple[int, int], threads: int = 1):
+def opened(chain: Chain, shape: tuple[int, int], threads: int = 1) -> Call:
     """A chain in onnxruntime."""
     return in_onnxruntime(model_of(chain, shape, ir.DataType.FLOAT, 18), threads)
 

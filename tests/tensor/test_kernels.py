@@ -1,5 +1,6 @@
 """Kernels of a network against an independent count, and the fastest path against brute force."""
 
+from dataclasses import replace
 from math import factorial, prod
 
 import pytest
@@ -50,6 +51,19 @@ def test_flops_are_those_of_the_path(network: TensorNetwork, rows: int, data: st
     )
     assert seconds(kernels(network, path, rows, folded=True)) <= seconds(kernels(network, path, rows))
     assert seconds(kernels(network, path, rows)) <= seconds(kernels(network, path, 2 * rows))
+
+
+@given(network=operators(), each=st.integers(1, 9), stack=st.sampled_from([(3,), (2, 2)]), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_stack_does_what_its_networks_do(
+    network: TensorNetwork, each: int, stack: tuple[int, ...], data: st.DataObject
+) -> None:
+    path, count = data.draw(st.sampled_from(list(every_path(len(network.inputs))))), prod(stack)
+    stacked = replace(network, stack=stack)
+    found = kernels(stacked, path, count * each)
+    assert sum(k.flops for k in found) == count * sum(k.flops for k in kernels(network, path, each))
+    assert sum(k.flops for k in found) == path_flops(stacked, path, count * each)
+    assert seconds(found) <= count * seconds(kernels(network, path, each)) * (1.0 + 1e-12)
 
 
 @given(network=operators(), rows=st.sampled_from([1, 7, 128, 4096]), folded=st.booleans())
