@@ -9,9 +9,9 @@ from qtnc.ir.initializers import in_memory
 
 
 def options(threads: int = 0) -> onnxruntime.SessionOptions:
-    """Session options: errors only on the log; ``threads`` 0 leaves the choice to onnxruntime."""
+    """Session options: nothing on the log, for errors are raised; ``threads`` 0 leaves the choice to onnxruntime."""
     found = onnxruntime.SessionOptions()
-    found.log_severity_level = 3
+    found.log_severity_level = 4
     if threads:
         found.intra_op_num_threads = threads
         found.inter_op_num_threads = threads

@@ -1,17 +1,18 @@
 """ONNX files to the IR: read, confined to their folder, checked, shapes inferred, the opset settled."""
 
-import logging
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir import external_data
-from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass, ShapeInferencePass
+from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass
 
-from qtnc.errors import Diagnostic, ImportModelError, printable, visible
+from qtnc.errors import Diagnostic, ImportModelError, visible
+from qtnc.importers.soundness import fault, forget_negative_sizes
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
 from qtnc.ir.dialect import DOMAIN
+from qtnc.ir.inference import infer_shapes
 
 OLDEST_OPSET = 13
 """Older models are converted to this opset by onnx's own converter; the form of Squeeze and the reductions changed."""
@@ -40,6 +41,9 @@ def read_model(path: Path) -> ir.Model:
     proto = _read_proto(path)
     _name_standard_domain(proto, path)
     check_tensors(proto, path)
+    if reason := fault(proto):
+        raise _wrong(path, reason)
+    forget_negative_sizes(proto)
     _check(proto, path)
     proto = _settle_opset(proto, path)
     try:
@@ -52,7 +56,7 @@ def read_model(path: Path) -> ir.Model:
     _drop_stack_traces(model)
     RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
-    return _infer_shapes(model)
+    return infer_shapes(model)
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -89,16 +93,11 @@ def _name_standard_domain(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _check(proto: onnx.ModelProto, path: Path) -> None:
-    """Run onnx's own checker, on the file where external data must be found beside it."""
+    """Run onnx's own checker, shapes too, on the file where external data must be found beside it."""
     try:
-        onnx.checker.check_model(str(path) if any(map(is_external, all_tensors(proto))) else proto)
-    except (onnx.checker.ValidationError, ValueError) as error:
+        onnx.checker.check_model(str(path) if any(map(is_external, all_tensors(proto))) else proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise _wrong(path, f"not a valid ONNX model: {_first_lines(error)}") from error
-    for node in proto.graph.node:
-        for attribute in node.attribute:
-            if attribute.ref_attr_name:
-                shown = f"`{printable(str(attribute.name))}` of node `{printable(str(node.name))}`"
-                raise _wrong(path, f"not a valid ONNX model: {shown} refers to an attribute of no function")
 
 
 def _settle_opset(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
@@ -132,17 +131,6 @@ def _drop_stack_traces(model: ir.Model) -> None:
     for graph in model.graphs():
         for node in graph:
             node.metadata_props.pop(STACK_TRACE, None)
-
-
-def _infer_shapes(model: ir.Model) -> ir.Model:
-    """Infer what can be; rewriting needs the rank of every product's input."""
-    logger = logging.getLogger("onnx_ir")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # where inference fails it logs a traceback and leaves the model as it is
-    try:
-        return ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
-    finally:
-        logger.setLevel(before)
 
 
 def _wrong(path: Path, message: str, way_out: str | None = None) -> ImportModelError:

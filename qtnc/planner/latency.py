@@ -11,7 +11,11 @@ import onnxruntime
 from qtnc.calibrate.session import session_of
 from qtnc.ir.dialect import Order, Product, lowering_for
 from qtnc.planner.plan import Latency
+from qtnc.tensor.memory import available
 from qtnc.tensor.network import TensorNetwork
+
+DOUBLES = 8
+"""Bytes of a number as it is drawn; x, y and what lies between are a few times as much."""
 
 BUDGET_SECONDS = 0.05
 """Time given to one comparison."""
@@ -27,8 +31,14 @@ class LatencyMeter:
         self.opset = opset
         self._known: dict[tuple[str, int], Latency] = {}
 
-    def measure(self, chain: Chain, rows: int) -> Latency:
-        """Time ``x . N`` and ``x . W`` in alternation at ``rows`` rows of x and return the medians."""
+    def measure(self, chain: Chain, rows: int) -> Latency | None:
+        """Time ``x . N`` and ``x . W`` in alternation at ``rows`` rows of x and return the medians.
+
+        None where so many rows, of which the model file says the number, are more than memory holds.
+        """
+        features = (chain[0][0].features[0], chain[-1][0].features[1])
+        if 4 * DOUBLES * rows * sum(features) > available():
+            return None
         key = (repr(chain), rows)
         if key not in self._known:
             self._known[key] = self._measure(chain, rows)

@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx_ir as ir
 
 from qtnc.calibrate.data import Feed, load_npz
-from qtnc.errors import DataError, Diagnostic, OutputError
+from qtnc.errors import DataError, Diagnostic, OutputError, QtncError
 from qtnc.importers.onnx import read_model
 from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
 from qtnc.verify.compare import Runner, relative_errors, worst
-from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
+from qtnc.verify.runners import onnx_runner, original_runner, said, torch_runner
 from qtnc.verify.seeded import seeded_feed
 from qtnc.verify.verdict import Verdict
 
@@ -30,7 +30,7 @@ class Inputs:
 
 
 def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict, ...]:
-    """Verify a compiled folder again, from the files on disk.
+    """Verify a compiled folder again, from the files on disk; its ``torch/model.py`` is imported, and so runs.
 
     Raises
     ------
@@ -39,9 +39,14 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
     """
     manifest = read_manifest(folder)
     original, model = read_original(folder, manifest, model_path)
-    return check_folder(
-        folder, manifest.backends, model, original, feeds_of(manifest.checks, folder, model, manifest.binds)
-    )
+    inputs = feeds_of(manifest.checks, folder, model, manifest.binds)
+    try:
+        return check_folder(folder, manifest.backends, model, original, inputs)
+    except (QtncError, MemoryError):
+        raise
+    except Exception as error:  # what is in the folder may be of others, and raises what it likes
+        reason = f"what the folder holds does not run: {said(error)}"
+        raise OutputError(Diagnostic(reason, place=str(folder), help="compile again")) from error
 
 
 def read_original(folder: Path, manifest: Manifest, model_path: Path | None) -> tuple[Path, ir.Model]:
@@ -86,8 +91,8 @@ def check_folder(
     folder: Path, backends: Sequence[str], model: ir.Model, original: Path, checks: Sequence[Inputs]
 ) -> tuple[Verdict, ...]:
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
+    truth = original_runner(original)  # first: what it cannot run, nothing that is made of it can
     others = _runners(folder, backends, model)
-    truth = original_runner(original)
     return tuple(_verdict(inputs, truth, others) for inputs in checks)
 
 

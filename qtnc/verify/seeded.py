@@ -1,6 +1,7 @@
 """Inputs made up from a seed, for models verified without data."""
 
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
+from qtnc.tensor.memory import available, size
 
 SAMPLES = 4
 """Samples along a symbolic first axis."""
@@ -57,6 +59,9 @@ def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) 
         axis if isinstance(axis, int) else sizes.get(axis.value or "", SAMPLES if k == 0 else LENGTH)
         for k, axis in enumerate(value.shape)
     ]
+    if (needed := 8 * prod(shape)) > (have := available()):  # numbers are drawn in 64 bits
+        name = printable(str(value.name))
+        raise DataError(f"graph input `{name}` takes {size(needed)}; {size(have)} of memory are available: {WAY_OUT}")
     dtype = value.dtype.numpy()
     if value.dtype.is_floating_point():
         return np.asarray(rng.standard_normal(shape)).astype(dtype)

@@ -1,22 +1,18 @@
 """What is known of values before any code is written: dtype, and the size of each axis where it is fixed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 from qtnc.backends.identifiers import words
 from qtnc.ir.dialect import is_qtn, product_of
+from qtnc.ir.equations import plain_equation
+from qtnc.ir.inference import infer_shapes
 
 Dims = tuple[int | str | None, ...]
 
 _BOOLEAN = words("Equal Less LessOrEqual Greater GreaterOrEqual Not And Or Xor IsNaN IsInf")
-
-_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
-_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
-_LONGEST_EQUATION = 1000
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ def infer(model: ir.Model) -> dict[str, Fact]:
         for output in node.outputs:
             if not output.is_graph_output():
                 output.shape = None
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(scratch)
+    infer_shapes(scratch)
     return {name: _merge(fact, declared.get(name, Fact())) for name, fact in _read(scratch.graph).items()}
 
 
@@ -75,17 +71,15 @@ def _stand_in_for_networks(model: ir.Model) -> None:
         del model.functions[key]
 
 
-def plain_equation(node: ir.Node) -> str | None:
-    """Equation of an Einsum without blanks, or None when it is not letters, commas, ellipses and one arrow."""
-    text = node.attributes["equation"].as_string() if "equation" in node.attributes else ""
-    plain = "".join(text.split())
-    return plain if len(plain) <= _LONGEST_EQUATION and _EQUATION.fullmatch(plain) else None
+def equation_of(node: ir.Node) -> str | None:
+    """Equation of an Einsum without blanks, None where it is none."""
+    return plain_equation(node.attributes["equation"].as_string()) if "equation" in node.attributes else None
 
 
 def _hide_unsound_equations(model: ir.Model) -> None:
     """Keep ONNX's inference from equations with stray dots: it never returns from them."""
     for node in model.graph:
-        if node.op_type == "Einsum" and not node.domain and plain_equation(node) is None:
+        if node.op_type == "Einsum" and not node.domain and equation_of(node) is None:
             node.domain = "unsound"
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from qtnc.backends.identifiers import comment
 from qtnc.backends.torch.expression import Expr, binary, call, member, method, quoted, span, subscript
-from qtnc.backends.torch.facts import plain_equation
+from qtnc.backends.torch.facts import equation_of
 from qtnc.backends.torch.names import leaf, role_of
 from qtnc.backends.torch.node_view import Call
 from qtnc.ir.dialect import circuit_of, is_circuit, network_of, path_of
@@ -38,7 +38,7 @@ def _gemm(node: Call) -> Expr:
 
 
 def _einsum(node: Call) -> Expr:
-    equation = plain_equation(node.node)
+    equation = equation_of(node.node)
     if equation is None:
         node.refuse("its equation is not one of letters")
     return call("torch.einsum", quoted(equation), *(node.tensor(k) for k in node))
