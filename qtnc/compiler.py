@@ -1,7 +1,7 @@
 """The road of a model, on one page: spec -> plan -> passes -> IR -> backends -> out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from qtnc.backends.options import BACKENDS
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
-from qtnc.errors import printable
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
 from qtnc.look.look import Look
@@ -21,10 +20,10 @@ from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifes
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
+from qtnc.planner.done import plan_as_done
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.report.write import write_reports
-from qtnc.rewrite.decision import Rewritten
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.spec.program import Spec
@@ -128,9 +127,9 @@ def compile_model(
             verdicts = check_folder(folder, emitted, read_model(model_path), model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
-            obeyed = _owned_up(planned, ran)
+            obeyed = plan_as_done(planned, ran, rewritten.model)
             write_reports(folder, obeyed, ran, verdicts, emitted, model_path)
-            write_manifest(folder, model_path, spec, checks, emitted, out)
+            write_manifest(folder, model_path, spec, checks, emitted, out, road.text)
     return Compiled(out, obeyed, ran, verdicts, tuple(watch.laps))
 
 
@@ -153,14 +152,6 @@ def run_circuits(
     found = model_path is not None or locate(out, manifest.original).is_file()
     model = prepare(read_original(out, manifest, model_path)[1]) if found else None
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
-
-
-def _owned_up(planned: Planned, ran: Sequence[Ran]) -> Plan:
-    """The plan with a note on every layer that no pass of the pipeline did what was decided for."""
-    done = {note.layer for step in ran for note in step.notes if isinstance(note, Rewritten)}
-    left = [decision for decision in planned.decisions if decision.layer not in done]
-    notes = (f"{printable(x.layer)} stays dense: the pipeline has no pass to {x.structure.name}" for x in left)
-    return replace(planned.plan, notes=(*planned.plan.notes, *notes))
 
 
 def _fresh(folder: Path) -> Path:

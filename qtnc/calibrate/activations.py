@@ -7,7 +7,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from qtnc.calibrate.data import DataSet
-from qtnc.calibrate.session import session_of
+from qtnc.calibrate.session import check_fits, session_of
 from qtnc.errors import DataError
 
 
@@ -21,6 +21,7 @@ def activations(
     DataError
         If onnxruntime cannot run the data.
     """
+    check_fits(model)
     session = session_of(_with_outputs(model, names))
     for feed in data.batches(size):
         try:

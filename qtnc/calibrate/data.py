@@ -68,7 +68,7 @@ def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Spa
     except DataError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
-        reason = str(error) or type(error).__name__
+        reason = str(error)[:300] or type(error).__name__
         raise wrong(f"data `{name}`: {path} is not an .npz file of plain arrays: {reason}") from error
     for key, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():

@@ -1,11 +1,14 @@
 """Models run by onnxruntime, the judge of everything we emit."""
 
+from math import prod
 from pathlib import Path
 
 import onnx_ir as ir
 import onnxruntime
 
+from qtnc.errors import DataError, Diagnostic, printable
 from qtnc.ir.initializers import in_memory
+from qtnc.tensor.memory import available, size
 
 
 def options(threads: int = 0) -> onnxruntime.SessionOptions:
@@ -16,6 +19,25 @@ def options(threads: int = 0) -> onnxruntime.SessionOptions:
         found.intra_op_num_threads = threads
         found.inter_op_num_threads = threads
     return found
+
+
+def check_fits(model: ir.Model, place: str | None = None) -> None:
+    """Refuse a model one value of which takes more memory than is available: onnxruntime would begin with it.
+
+    Raises
+    ------
+    DataError
+        Naming the value.
+    """
+    have = available()
+    for graph in model.graphs():
+        for value in (output for node in graph for output in node.outputs):
+            if value.shape is None or value.dtype is None or not value.shape.is_static():
+                continue
+            needed = prod(map(int, value.shape.numpy())) * value.dtype.bitwidth // 8
+            if needed > have:
+                shown = f"`{printable(str(value.name))}` takes {size(needed)}; {size(have)} of memory are available"
+                raise DataError(Diagnostic(f"the model does not run here: {shown}", place=place))
 
 
 def session_of(model: ir.Model) -> onnxruntime.InferenceSession:

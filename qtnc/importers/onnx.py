@@ -8,10 +8,10 @@ from google.protobuf.message import DecodeError
 from onnx_ir import external_data
 from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass
 
-from qtnc.errors import Diagnostic, ImportModelError, visible
+from qtnc.errors import Diagnostic, ImportModelError, QtncError, printable, visible
 from qtnc.importers.soundness import fault, forget_negative_sizes
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
-from qtnc.ir.dialect import DOMAIN
+from qtnc.ir.dialect import DOMAIN, define, is_circuit, is_qtn
 from qtnc.ir.inference import infer_shapes
 
 OLDEST_OPSET = 13
@@ -56,7 +56,7 @@ def read_model(path: Path) -> ir.Model:
     _drop_stack_traces(model)
     RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
-    return infer_shapes(model)
+    return _remake_dialect(infer_shapes(model), path)
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -131,6 +131,17 @@ def _drop_stack_traces(model: ir.Model) -> None:
     for graph in model.graphs():
         for node in graph:
             node.metadata_props.pop(STACK_TRACE, None)
+
+
+def _remake_dialect(model: ir.Model, path: Path) -> ir.Model:
+    """Make the functions of ``qtn`` nodes follow from their attributes, whatever the file has for them."""
+    for node in [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if is_qtn(node)]:
+        try:
+            define(model, node)
+        except (QtncError, LookupError, ValueError, TypeError, OverflowError) as error:
+            kind = "circuit" if is_circuit(node) else "tensor network"
+            raise _wrong(path, f"node `{printable(node.name or '')}` is no {kind}: {_first_lines(error)}") from error
+    return model
 
 
 def _wrong(path: Path, message: str, way_out: str | None = None) -> ImportModelError:

@@ -77,9 +77,9 @@ def _calls(proto: onnx.ModelProto) -> str | None:
             calls[inner] += calls[key] * count
         nodes += calls[key] * len(functions[key].node)
         if calls[key] > MOST_CALLS:
-            return f"function {_shown(key[1])} is called {calls[key]:.3g} times, more than {MOST_CALLS:,}"
+            return f"function {_shown(key[1])} is called {calls[key]:,} times, more than {MOST_CALLS:,}"
         if nodes > MOST_NODES:
-            return f"its functions make it {nodes:.3g} nodes, more than {MOST_NODES:,}, with {_shown(key[1])}"
+            return f"its functions make it {nodes:,} nodes, more than {MOST_NODES:,}, with {_shown(key[1])}"
     return None
 
 

@@ -1,13 +1,11 @@
-"""Shapes and types by onnx's own inference, quiet, and in bounded memory and time."""
+"""Shapes and types by onnx's own inference, in bounded memory and time."""
 
-import logging
 import subprocess
 import sys
 from typing import Final
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 SMALL: Final = 1000
 """Bytes up to which a weight goes along: shapes are computed from small ones only."""
@@ -21,15 +19,13 @@ def infer_shapes(model: ir.Model) -> ir.Model:
 
     Shapes that depend on the elements of others are found by a process of its own; see :mod:`qtnc.ir.following`.
     """
-    logger = logging.getLogger("onnx_ir")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # where inference fails it logs a traceback and leaves the model as it is
+    light = _light(model)
     try:
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
-        if any(_unknown(value) for graph in model.graphs() for node in graph for value in node.outputs):
-            _follow(model)
-    finally:
-        logger.setLevel(before)
+        _take_over(model, onnx.shape_inference.infer_shapes(light))
+    except Exception:  # inference raises whatever damage leads to; what it does not find is unknown
+        return model
+    if any(_unknown(value) for graph in model.graphs() for node in graph for value in node.outputs):
+        _follow(model, light)
     return model
 
 
@@ -38,19 +34,22 @@ def _unknown(value: ir.Value) -> bool:
     return value.shape is None or any(not isinstance(axis, int) and axis.value is None for axis in value.shape)
 
 
-def _follow(model: ir.Model) -> None:
+def _follow(model: ir.Model, light: bytes) -> None:
     """Take over what a process finds that may not take all memory, nor all time."""
     if not sys.executable:
         return
     command = [sys.executable, "-P", "-m", "qtnc.ir.following"]  # -P: nothing is imported from where we are
     try:
-        done = subprocess.run(command, input=_light(model), capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(command, input=light, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return
-    if done.returncode:
-        return
-    found = ir.from_proto(onnx.ModelProto.FromString(done.stdout))
-    for graph, inferred in zip(model.graphs(), found.graphs(), strict=True):
+    if not done.returncode:
+        _take_over(model, onnx.ModelProto.FromString(done.stdout))
+
+
+def _take_over(model: ir.Model, proto: onnx.ModelProto) -> None:
+    """Shapes and types of all values that have the same name."""
+    for graph, inferred in zip(model.graphs(), ir.from_proto(proto).graphs(), strict=True):
         values = ir.convenience.create_value_mapping(inferred)
         for name, value in ir.convenience.create_value_mapping(graph).items():
             if name not in values:

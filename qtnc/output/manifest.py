@@ -83,9 +83,12 @@ def checks_of(spec: Spec, out: Path) -> tuple[Check, ...]:
 
 
 def write_manifest(
-    folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path
+    folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path, pipeline: str
 ) -> None:
-    """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``."""
+    """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``.
+
+    ``pipeline`` are the passes that ran, as ``--pass-pipeline`` takes them.
+    """
     files = sorted(path for backend in backends for path in (folder / backend).rglob("*") if path.is_file())
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -97,6 +100,7 @@ def write_manifest(
         "binds": dict(spec.binds),
         "optimize": spec.optimize,
         "settings": dict(spec.settings),
+        "pipeline": pipeline,
         "checks": [asdict(check) for check in checks],
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
     }

@@ -108,7 +108,7 @@ def _read(path: Path, wanted: Container[str]) -> tuple[Sequence[str], Mapping[st
         with opened(path) as archive:
             return archive.names, {key: archive.read(key) for key in archive.names if key in wanted}
     except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
-        reason = str(error) or type(error).__name__
+        reason = str(error)[:300] or type(error).__name__
         raise _wrong(path, f"not an .npz file of plain arrays: {reason}") from error
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.ir.layers import PRODUCTS
+from qtnc.ir.forms import Form
 from qtnc.ir.names import block_of
 
 
@@ -46,6 +46,11 @@ class LayerFacts(Protocol):
         ...
 
     @property
+    def form(self) -> Form | str:
+        """How it multiplies by a matrix, or why it does not."""
+        ...
+
+    @property
     def matrix_shape(self) -> tuple[int, int]:
         """(M, N) of a product ``y = x . W``."""
         ...
@@ -57,7 +62,7 @@ class LayerFacts(Protocol):
 
 def is_product(layer: LayerFacts) -> bool:
     """Whether a layer is a product ``y = x . W`` with a matrix W."""
-    return layer.op in PRODUCTS and len(layer.shape) == 2
+    return isinstance(layer.form, Form)
 
 
 NUMBERS: Mapping[str, Callable[[LayerFacts], int | None]] = MappingProxyType(

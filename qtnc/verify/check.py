@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from qtnc.calibrate.data import Feed, load_npz
+from qtnc.calibrate.session import check_fits
 from qtnc.errors import DataError, Diagnostic, OutputError, QtncError
 from qtnc.importers.onnx import read_model
 from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
@@ -91,6 +92,7 @@ def check_folder(
     folder: Path, backends: Sequence[str], model: ir.Model, original: Path, checks: Sequence[Inputs]
 ) -> tuple[Verdict, ...]:
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
+    check_fits(model, str(original))
     truth = original_runner(original)  # first: what it cannot run, nothing that is made of it can
     others = _runners(folder, backends, model)
     return tuple(_verdict(inputs, truth, others) for inputs in checks)

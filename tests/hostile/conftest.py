@@ -1,19 +1,23 @@
 """The command line run on hostile input: what it did, what it said, and that it did nothing else."""
 
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 SANDBOX = Path(__file__).with_name("sandbox.py")
+HERE = ("names", "bombs")
+"""Files that make hostile input."""
 
 MEMORY = 1 << 30
 """Bytes of its own that a command may take on a model of a few kilobytes, beyond what is imported."""
@@ -83,9 +87,10 @@ class Sandbox:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator["subprocess.Popen[str]"]:
-    """The process that forks."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["subprocess.Popen[str]"]:
+    """The process that forks. Qiskit keeps a list of its plug-ins in the user's cache, which is elsewhere here."""
+    cache = tmp_path_factory.mktemp("cache")
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "XDG_CACHE_HOME": str(cache)}
     command = [sys.executable, "-W", "ignore", str(SANDBOX)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -103,4 +108,15 @@ def sandbox(server: "subprocess.Popen[str]", tmp_path: Path) -> Iterator[Sandbox
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-Make = Callable[..., Done]
+@pytest.fixture(scope="session")
+def hostile() -> SimpleNamespace:
+    """All that makes hostile input, and the sandbox to run it in."""
+    found: dict[str, Any] = {"Sandbox": Sandbox}
+    for name in HERE:
+        spec = importlib.util.spec_from_file_location(f"hostile_{name}", SANDBOX.with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    return SimpleNamespace(**found)

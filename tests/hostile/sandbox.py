@@ -41,8 +41,11 @@ FOLLOWING = (sys.executable, "-P", "-m", "qtnc.ir.following")
 def watch(folder: Path, secret: Path, tell: int) -> Callable[[str, tuple[Any, ...]], None]:
     """An audit hook that writes to ``tell`` what happens outside of ``folder``, and all that touches ``secret``."""
 
+    cache = Path(os.environ["XDG_CACHE_HOME"])
+
     def inside(path: Any, root: Path) -> bool:
-        return Path(os.path.realpath(os.fsdecode(path))).is_relative_to(root)
+        real = Path(os.path.realpath(os.fsdecode(path)))
+        return real.is_relative_to(root) or (root == folder and real.is_relative_to(cache))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         wrong = event.startswith(FORBIDDEN) or event in PICKLES
@@ -71,7 +74,6 @@ def child(request: dict[str, Any]) -> None:
     os.dup2(files[1], 2)
     sys.stdout, sys.stderr = (open(fd, "w", encoding="utf-8", errors="strict") for fd in (1, 2))
     tempfile.tempdir = str(folder / "tmp")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # Qiskit keeps a list of its plug-ins there
     os.chdir(folder / "work")
     limit = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[5]) + request["memory"]
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

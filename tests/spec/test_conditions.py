@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtnc.errors import SpecError
+from qtnc.ir.forms import Form
 from qtnc.ir.names import block_of, unique
 from qtnc.source import Source
 from qtnc.spec.facts import DTYPES
@@ -42,6 +43,10 @@ class Layer:
     @property
     def bytes(self) -> int:
         return int(self.elements * self.dtype.itemsize)
+
+    @property
+    def form(self) -> Form | str:
+        return Form() if self.op in ("MatMul", "Gemm") and len(self.shape) == 2 else "no product"
 
     @property
     def matrix_shape(self) -> tuple[int, int]:

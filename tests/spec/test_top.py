@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
+from qtnc.ir.forms import Form
 from qtnc.source import Source, Span
 from qtnc.spec.program import AllOf, AnyLayer, NameIs, OpIs, Spec, Top, walk
 from qtnc.spec.rank import Ranking
@@ -33,6 +34,10 @@ class Layer:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.weight.shape
+
+    @property
+    def form(self) -> Form | str:
+        return Form() if self.op in ("MatMul", "Gemm") and len(self.shape) == 2 else "no product"
 
     @property
     def matrix_shape(self) -> tuple[int, ...]:
