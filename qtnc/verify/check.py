@@ -1,6 +1,6 @@
 """Check an output folder against the original: every backend, every ``verify`` statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -9,10 +9,10 @@ import onnx_ir as ir
 
 from qtnc.calibrate.data import Feed, load_npz
 from qtnc.calibrate.session import check_fits
-from qtnc.errors import DataError, Diagnostic, OutputError, QtncError
+from qtnc.errors import DataError, Diagnostic, OutputError, VerifyError
 from qtnc.importers.onnx import read_model
 from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
-from qtnc.verify.compare import Runner, relative_errors, worst
+from qtnc.verify.compare import Outputs, Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, original_runner, said, torch_runner
 from qtnc.verify.seeded import seeded_feed
 from qtnc.verify.verdict import Verdict
@@ -37,17 +37,13 @@ def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict
     ------
     OutputError
         If the folder is not whole, or the original is not where the manifest says and ``model_path`` is None.
+    VerifyError
+        If what was emitted does not run.
     """
     manifest = read_manifest(folder)
     original, model = read_original(folder, manifest, model_path)
     inputs = feeds_of(manifest.checks, folder, model, manifest.binds)
-    try:
-        return check_folder(folder, manifest.backends, model, original, inputs)
-    except (QtncError, MemoryError):
-        raise
-    except Exception as error:  # what is in the folder may be of others, and raises what it likes
-        reason = f"what the folder holds does not run: {said(error)}"
-        raise OutputError(Diagnostic(reason, place=str(folder), help="compile again")) from error
+    return check_folder(folder, manifest.backends, model, original, inputs)
 
 
 def read_original(folder: Path, manifest: Manifest, model_path: Path | None) -> tuple[Path, ir.Model]:
@@ -111,10 +107,34 @@ def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str
     inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
     found: dict[str, Runner] = {}
     if "torch" in backends:
-        found["torch"] = torch_runner(folder / "torch", inputs, outputs)
+        found["torch"] = _emitted(folder / "torch", lambda at: torch_runner(at, inputs, outputs))
     if "onnx" in backends:
-        found["onnx"] = onnx_runner(folder / "onnx" / "model.onnx")
+        found["onnx"] = _emitted(folder / "onnx" / "model.onnx", onnx_runner)
     return found
+
+
+def _emitted(path: Path, load: Callable[[Path], Runner]) -> Runner:
+    """Run what was written; it raises whatever is wrong with it, and that it does not run is a failed verification."""
+
+    def fails(error: Exception) -> VerifyError:
+        return VerifyError(Diagnostic(f"it does not run: {said(error)}", place=str(path), help="compile again"))
+
+    try:
+        run = load(path)
+    except (MemoryError, VerifyError):
+        raise
+    except Exception as error:
+        raise fails(error) from error
+
+    def attempt(feed: Feed) -> Outputs:
+        try:
+            return run(feed)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise fails(error) from error
+
+    return attempt
 
 
 def _inputs(check: Check, base: Path, model: ir.Model, binds: Mapping[str, int]) -> Inputs:

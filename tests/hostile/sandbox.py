@@ -72,7 +72,7 @@ def child(request: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(files[0], 1)
     os.dup2(files[1], 2)
-    sys.stdout, sys.stderr = (open(fd, "w", encoding="utf-8", errors="strict") for fd in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(fd, "w", encoding="utf-8", errors="strict") for fd in (1, 2))
     tempfile.tempdir = str(folder / "tmp")
     os.chdir(folder / "work")
     limit = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[5]) + request["memory"]

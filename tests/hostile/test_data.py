@@ -69,11 +69,13 @@ def test_headers(kind: str, box: Any) -> None:
 
 @pytest.mark.parametrize(("shape", "word"), [("(10000000000, 16)", "640.0 GB"), ("(16777216, 256)", "size 256")])
 def test_a_small_file_that_unpacks_to_a_large_one(shape: str, word: str, box: Any) -> None:
-    with zipfile.ZipFile(box.work / "d.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("x.npy", "w", force_zip64=True) as member:
-            member.write(npy(shape))
-            for _ in range(64):
-                member.write(bytes(1 << 24))
+    with (
+        zipfile.ZipFile(box.work / "d.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(npy(shape))
+        for _ in range(64):
+            member.write(bytes(1 << 24))
     assert (box.work / "d.npz").stat().st_size < 2 << 20
     refused(box, "`x`", word)
 

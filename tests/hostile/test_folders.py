@@ -110,7 +110,7 @@ def replace(out: Path, name: str, content: bytes) -> None:
 
 def refused(sandbox: Any, *command: str) -> None:
     done = sandbox.run(*command)
-    assert done.code == 1
+    assert done.code in (1, 3)  # the folder is not whole, or what it holds does not run
     assert done.errors
     assert max(map(len, done.errors)) < 500
     assert "secret" * 8 not in done.err

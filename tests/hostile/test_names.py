@@ -1,4 +1,4 @@
-"""Hostile names through every exit: what is written parses, runs, stays in its folder, and says what harmless ones say."""
+"""Hostile names through every exit: what is written parses, runs and stays in its folder, as with harmless ones."""
 
 import ast
 import re

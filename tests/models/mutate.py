@@ -90,6 +90,9 @@ def mutated_graph(whole: bytes, rng: random.Random) -> bytes:
     model = onnx.ModelProto.FromString(whole)
     for _ in range(rng.choice([1, 1, 2, 3])):
         graph = model.graph
+        ends = [*graph.input, *graph.output]
+        if not graph.node or not ends or not model.opset_import:
+            break
         node, other = rng.choice(graph.node), rng.choice(graph.node)
         weight = rng.choice(graph.initializer) if graph.initializer else TensorProto()
         match rng.randrange(14):
@@ -118,9 +121,9 @@ def mutated_graph(whole: bytes, rng: random.Random) -> bytes:
             case 11:
                 graph.node.add().CopyFrom(node)
             case 12:
-                rng.choice([*graph.input, *graph.output]).type.tensor_type.elem_type = rng.randrange(26)
+                rng.choice(ends).type.tensor_type.elem_type = rng.randrange(26)
             case 13:
-                shape = rng.choice([*graph.input, *graph.output]).type.tensor_type.shape
+                shape = rng.choice(ends).type.tensor_type.shape
                 shape.dim.add().dim_value = rng.choice(NUMBERS)
     return model.SerializeToString()
 
