@@ -1,14 +1,21 @@
 """Models run by onnxruntime, the judge of everything we emit."""
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
+from threading import Timer
 
+import numpy as np
 import onnx_ir as ir
 import onnxruntime
+from numpy.typing import NDArray
 
 from qtnc.errors import DataError, Diagnostic, printable
 from qtnc.ir.initializers import in_memory
 from qtnc.tensor.memory import available, size
+
+LONGEST = 3600.0
+"""Seconds that one run may take."""
 
 
 def options(threads: int = 0) -> onnxruntime.SessionOptions:
@@ -19,6 +26,27 @@ def options(threads: int = 0) -> onnxruntime.SessionOptions:
         found.intra_op_num_threads = threads
         found.inter_op_num_threads = threads
     return found
+
+
+def run(
+    session: onnxruntime.InferenceSession, names: Sequence[str], feed: Mapping[str, NDArray[np.generic]]
+) -> list[NDArray[np.generic]]:
+    """Run one feed, and give up after :data:`LONGEST` seconds: a loop in a model file may have any number of turns.
+
+    Raises
+    ------
+    Exception
+        Whatever onnxruntime raises; its errors share no base class.
+    """
+    given = onnxruntime.RunOptions()
+    given.log_severity_level = 4
+    timer = Timer(LONGEST, setattr, (given, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        return [np.asarray(found) for found in session.run(list(names), dict(feed), given)]
+    finally:
+        timer.cancel()
 
 
 def check_fits(model: ir.Model, place: str | None = None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from qtnc.calibrate.data import Feed
+from qtnc.calibrate.session import run as run_feed
 from qtnc.calibrate.session import session_at
 from qtnc.errors import DataError, Diagnostic, ImportModelError, VerifyError
 from qtnc.verify.compare import Outputs, Runner
@@ -18,7 +19,7 @@ def onnx_runner(path: Path) -> Runner:
     names = [output.name for output in session.get_outputs()]
 
     def run(feed: Feed) -> Outputs:
-        return {name: np.asarray(y) for name, y in zip(names, session.run(names, feed), strict=True)}
+        return dict(zip(names, run_feed(session, names, feed), strict=True))
 
     return run
 
