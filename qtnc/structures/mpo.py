@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from qtnc.tensor.sites import Sites, balanced, features, is_matrix
 from qtnc.tensor.truncate import truncated
 
 SWEEPS = 6
+
+MOST_SITES: Final = 64
+"""More than the sides of any matrix can be halved."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Mpo:
             return "give one of `bytes` and `error`, not 2"
         if isinstance(self.sites, int) and self.sites < 2:
             return "an MPO has at least 2 sites; one site is the dense weight"
+        if not isinstance(self.sites, str) and _count(self.sites) > MOST_SITES:
+            return f"an MPO has at most {MOST_SITES} sites; each halves a side at least"
         if isinstance(self.sites, tuple) and len(self.sites) < 2:
             return "an MPO has at least 2 sites; one site is the dense weight"
         if self.sites == "auto" and self.max_bond is None and self.bytes is None and self.error is None:
@@ -135,6 +140,10 @@ class Mpo:
             M, N = problem.shape
             raise MisfitError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
         return self.sites
+
+
+def _count(sites: int | Sites) -> int:
+    return sites if isinstance(sites, int) else len(sites)
 
 
 def _modes(letter: str, sizes: list[int]) -> tuple[str, ...]:
