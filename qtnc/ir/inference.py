@@ -10,6 +10,9 @@ import onnx_ir as ir
 SMALL: Final = 1000
 """Bytes up to which a weight goes along: shapes are computed from small ones only."""
 
+INVENTED: Final = "unk__"
+"""How names begin that onnx makes up for sizes that it does not know."""
+
 SECONDS: Final = 60
 """After which shapes that need elements stay unknown."""
 
@@ -30,8 +33,10 @@ def infer_shapes(model: ir.Model) -> ir.Model:
 
 
 def _unknown(value: ir.Value) -> bool:
-    """Whether the shape is not known, or the size of an axis neither by number nor by name."""
-    return value.shape is None or any(not isinstance(axis, int) and axis.value is None for axis in value.shape)
+    """Whether the shape is not known, or the size of an axis neither by number nor by a name of the model's."""
+    if value.shape is None:
+        return True
+    return any(not isinstance(axis, int) and (axis.value or INVENTED).startswith(INVENTED) for axis in value.shape)
 
 
 def _follow(model: ir.Model, light: bytes) -> None:
