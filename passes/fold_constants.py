@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,22 @@ UNFOLDABLE = frozenset(
     {"Dropout", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
 """Operators whose result is not a function of their inputs."""
+
+FROM_VALUES = frozenset(
+    {"Expand", "Range", "ConstantOfShape", "Tile", "Pad", "OneHot", "Upsample", "CenterCropPad"}
+    | {"BlackmanWindow", "HammingWindow", "HannWindow"}
+)
+"""Operators whose result is as large as the numbers say that they read."""
+
+NEVER_LARGER = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Identity", "Transpose", "Cast"})
+"""Operators whose result has no more elements than what they read, however their shapes are computed."""
+
+LABORIOUS = frozenset(
+    {"Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv", "Col2Im", "Resize", "GridSample", "RoiAlign"}
+    | {"AveragePool", "LpPool", "MaxPool", "MaxUnpool", "GRU", "LSTM", "RNN", "DFT", "STFT", "Einsum", "Attention"}
+    | {"NonMaxSuppression", "MelWeightMatrix"}
+)
+"""Operators whose work, in the reference evaluator, is not bounded by the sizes of what they read and make."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class FoldConstants:
         return PassResult(model, folded)
 
     def _fold(self, model: ir.Model, node: ir.Node) -> bool:
-        if node.domain != "" or node.op_type in UNFOLDABLE or len(node.outputs) != 1:
+        if node.domain != "" or node.op_type in UNFOLDABLE | LABORIOUS or len(node.outputs) != 1:
             return False
         if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
             return False
@@ -67,9 +84,10 @@ class FoldConstants:
         """Whether the inferred shape already says no, so that a huge Expand is never computed."""
         output = node.outputs[0]
         if output.shape is None or output.dtype is None or not output.shape.is_static():
-            return node.op_type in ("Expand", "Range", "ConstantOfShape", "Tile")
+            sizes = [v.const_value.size for v in node.inputs if v is not None and v.const_value is not None]
+            return node.op_type in FROM_VALUES or (node.op_type not in NEVER_LARGER and prod(sizes) > self.max_growth)
         elements = int(np.prod([int(axis) for axis in output.shape.numpy()], dtype=np.float64))
-        held = sum(v.const_value.nbytes for v in node.inputs if v is not None and v.const_value is not None)
+        held = sum(v.const_value.nbytes for v in set(node.inputs) if v is not None and v.const_value is not None)
         return elements * output.dtype.itemsize - held > self.max_growth
 
 

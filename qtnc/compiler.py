@@ -1,7 +1,7 @@
 """The road of a model, on one page: spec -> plan -> passes -> IR -> backends -> out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from qtnc.backends.options import BACKENDS, TorchOptions
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
-from qtnc.errors import printable
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
 from qtnc.look.check import Checked, check_spec
@@ -28,13 +27,13 @@ from qtnc.output.opset import asked_opset
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
+from qtnc.planner.done import plan_as_done
 from qtnc.planner.inputs import input_hashes
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.planner.recorded import read_plan
 from qtnc.planner.runtimes import folded
 from qtnc.report.write import write_reports
-from qtnc.rewrite.decision import Rewritten
 from qtnc.road.narrowing import narrowed, narrowing
 from qtnc.road.road import Road, read_road
 from qtnc.run.hybrid import LayerRun, run_folder
@@ -194,9 +193,9 @@ def compile_model(
             speeds = measure_speed(folder, emitted, again, model_path, inputs)
         with watch.stage("reports"):
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
-            done = _owned_up(planned, ran, beside.left)
+            done = plan_as_done(planned, ran, rewritten.model, beside.left)
             write_reports(folder, done, ran, verdicts, emitted, model_path, speeds, halved)
-            write_manifest(folder, model_path, spec, checks, emitted, out)
+            write_manifest(folder, model_path, spec, checks, emitted, out, road.text)
     return Compiled(out, done, ran, verdicts, tuple(watch.laps))
 
 
@@ -226,14 +225,6 @@ def _spec(text: Path | Source, stage: str | None) -> Spec:
     if isinstance(text, Source):
         return read_source(text, STRUCTURES, BACKENDS, Path()).at(stage)
     return read_spec(text, STRUCTURES, BACKENDS).at(stage)
-
-
-def _owned_up(planned: Planned, ran: Sequence[Ran], notes: Sequence[str]) -> Plan:
-    """The plan with notes, and one on every layer that no pass of the pipeline did what was decided for."""
-    done = {note.layer for step in ran for note in step.notes if isinstance(note, Rewritten)}
-    left = [decision for decision in planned.decisions if decision.layer not in done]
-    dense = (f"{printable(x.layer)} stays dense: the pipeline has no pass to {x.structure.name}" for x in left)
-    return replace(planned.plan, notes=(*planned.plan.notes, *dense, *notes))
 
 
 def _fresh(folder: Path) -> Path:

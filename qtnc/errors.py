@@ -119,6 +119,9 @@ class InternalError(QtncError):
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """``did you mean `x`?`` for the nearest candidates, or None when nothing is near."""
-    near = get_close_matches(word, list(candidates), n=3, cutoff=0.6)
+    """``did you mean `x`?`` for the nearest candidates, or None when nothing is near; long names are near nothing."""
+    if len(word) > LONGEST_NAME:
+        return None
+    known = [name for name in candidates if len(name) <= LONGEST_NAME]
+    near = get_close_matches(word, known, n=3, cutoff=0.6)
     return "did you mean " + " or ".join(f"`{n}`" for n in near) + "?" if near else None

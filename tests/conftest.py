@@ -90,6 +90,12 @@ def moe() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def mutate() -> ModuleType:
+    """Models damaged at random."""
+    return load("mutate")
+
+
+@pytest.fixture(scope="session")
 def compiled() -> ModuleType:
     """Compiled folders: how they are made, what they store and what they compute."""
     return load("compiled")

@@ -49,4 +49,4 @@ def write_onnx(model: ir.Model, path: Path) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=external is None)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BackendError(f"the emitted ONNX model does not pass onnx's checker: {error}") from error
+        raise BackendError(f"the emitted ONNX model does not pass onnx's checker: {str(error)[:300]}") from error

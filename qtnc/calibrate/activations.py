@@ -7,7 +7,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from qtnc.calibrate.data import DataSet
-from qtnc.calibrate.session import as_judged, session_of
+from qtnc.calibrate.session import check_fits, run, session_of
 from qtnc.errors import DataError
 
 
@@ -21,13 +21,14 @@ def activations(
     DataError
         If onnxruntime cannot run the data.
     """
+    check_fits(model)
     session = session_of(_with_outputs(model, names))
     for feed in data.batches(size):
         try:
-            values = session.run(list(names), as_judged(feed))
+            values = run(session, names, feed)
         except Exception as error:  # onnxruntime's errors share no base class
             raise DataError(f"data `{data.name}` does not run through the model: {str(error)[:300]}") from error
-        yield tuple(map(np.asarray, values))
+        yield tuple(values)
 
 
 def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.errors import DataError, Diagnostic, did_you_mean
+from qtnc.calibrate.npz import opened
+from qtnc.errors import DataError, Diagnostic, did_you_mean, printable
 from qtnc.source import Span
 
 Feed = dict[str, NDArray[np.generic]]
@@ -54,21 +56,23 @@ def load_npz(name: str, path: Path, take: int | None, model: ir.Model, span: Spa
         raise wrong(f"data `{name}`: no file {path}", "write it with numpy.savez(path, <graph input>=array)")
     arrays: Feed = {}
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with opened(path) as archive:
             for value in model.graph.inputs:
                 key = str(value.name)
-                if key not in archive.files:
-                    near = did_you_mean(key, archive.files) or f"it has {', '.join(archive.files) or 'no arrays'}"
-                    raise wrong(f"data `{name}`: no array for the graph input `{key}`", near)
-                arrays[key] = _as_taken(np.asarray(archive[key]), value)
+                if key not in archive.names:
+                    near = did_you_mean(key, archive.names) or f"it has {archive.listed}"
+                    raise wrong(f"data `{name}`: no array for the graph input `{printable(key)}`", near)
+                if fault := _misfit(value, *archive.claim(key)):
+                    raise wrong(f"data `{name}`: array `{printable(key)}` {fault}")
+                arrays[key] = _as_taken(archive.read(key), value)
     except DataError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
-        reason = str(error) or type(error).__name__
+        reason = str(error)[:300] or type(error).__name__
         raise wrong(f"data `{name}`: {path} is not an .npz file of plain arrays: {reason}") from error
-    for value in model.graph.inputs:
-        if fault := _misfit(value, arrays[str(value.name)]):
-            raise wrong(f"data `{name}`: array `{value.name}` {fault}")
+    for key, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise wrong(f"data `{name}`: array `{printable(key)}` holds NaN or infinity")
     arrays = {key: array[:take] for key, array in arrays.items()}
     lengths = {len(a) for a in arrays.values()}
     if len(lengths) > 1 or lengths == {0}:
@@ -88,24 +92,25 @@ def _batch(model: ir.Model) -> int | None:
     return next((axis for axis in axes if isinstance(axis, int)), None)
 
 
+def _rounded(value: ir.Value, dtype: np.dtype[Any]) -> bool:
+    """Whether floats are for an input of bfloat16, which npz files cannot hold."""
+    return value.dtype == ir.DataType.BFLOAT16 and dtype == np.float32
+
+
 def _as_taken(array: NDArray[np.generic], value: ir.Value) -> NDArray[np.generic]:
-    """Floats for an input of bfloat16, which npz files cannot hold, are rounded to it."""
-    narrow = value.dtype == ir.DataType.BFLOAT16 and array.dtype == np.float32
-    return array.astype(ir.DataType.BFLOAT16.numpy()) if narrow else array
+    return array.astype(ir.DataType.BFLOAT16.numpy()) if _rounded(value, array.dtype) else array
 
 
-def _misfit(value: ir.Value, array: NDArray[np.generic]) -> str | None:
-    if value.dtype is not None and array.dtype != value.dtype.numpy():
-        return f"is {array.dtype}, the model takes {value.dtype.numpy()}"
-    if array.ndim == 0:
+def _misfit(value: ir.Value, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+    if value.dtype is not None and dtype != value.dtype.numpy() and not _rounded(value, dtype):
+        return f"is {dtype}, the model takes {value.dtype.numpy()}"
+    if not shape:
         return "is a single number; its first axis must count samples"
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        return "holds NaN or infinity"
     if value.shape is None:
         return None
-    if array.ndim != len(value.shape):
-        return f"has {array.ndim} axes, the model's input has {len(value.shape)}"
-    for axis, (have, want) in enumerate(zip(array.shape, value.shape, strict=True)):
+    if len(shape) != len(value.shape):
+        return f"has {len(shape)} axes, the model's input has {len(value.shape)}"
+    for axis, (have, want) in enumerate(zip(shape, value.shape, strict=True)):
         if axis and isinstance(want, int) and have != want:
             return f"has size {have} along axis {axis}, the model takes {want}"
     return None

@@ -26,9 +26,12 @@ from qtnc.cli import (
     verifying,
     why,
 )
-from qtnc.errors import InternalError, QtncError, visible
+from qtnc.errors import InternalError, QtncError, printable, visible
 
 INTERRUPTED = 130
+LONGEST_PATH = 1000
+"""Characters of a path in a message."""
+
 BUG = "this is a bug in qtnc; please report it with the model and the spec"
 
 
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         _forget_stdout()
-        where = f": {visible(str(error.filename))}" if error.filename else ""
+        where = f": {printable(str(error.filename), LONGEST_PATH)}" if error.filename else ""
         print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         return 1
     except MemoryError:

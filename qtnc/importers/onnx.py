@@ -1,19 +1,20 @@
 """ONNX files to the IR: read, confined to their folder, checked, shapes inferred, the opset settled."""
 
-import logging
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir import external_data
-from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass, ShapeInferencePass
+from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass
 
-from qtnc.errors import Diagnostic, ImportModelError, printable, visible
+from qtnc.errors import Diagnostic, ImportModelError, QtncError, printable, visible
 from qtnc.importers.opset import AskedOpset, settle_opset
+from qtnc.importers.soundness import fault, forget_negative_sizes
 from qtnc.importers.tensors import all_tensors, check_tensors, is_external
 from qtnc.importers.traces import forget_machine
-from qtnc.ir.dialect import DOMAIN
+from qtnc.ir.dialect import DOMAIN, define, is_circuit, is_qtn
+from qtnc.ir.inference import infer_shapes
 
 IR_VERSION = 10
 """First ONNX IR version with overloads, by which every layer has a function of its own."""
@@ -34,6 +35,9 @@ def read_model(path: Path, asked: AskedOpset | None = None) -> ir.Model:
     proto = _read_proto(path)
     _name_standard_domain(proto, path)
     check_tensors(proto, path)
+    if reason := fault(proto):
+        raise _wrong(path, reason)
+    forget_negative_sizes(proto)
     _check(proto, path)
     proto = settle_opset(proto, path, asked)
     try:
@@ -46,7 +50,7 @@ def read_model(path: Path, asked: AskedOpset | None = None) -> ir.Model:
     forget_machine(model)
     RemoveInitializersFromInputsPass()(model)  # older exporters list every weight among the inputs
     model.ir_version = max(model.ir_version or IR_VERSION, IR_VERSION)
-    return _infer_shapes(model)
+    return _remake_dialect(infer_shapes(model), path)
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -83,16 +87,11 @@ def _name_standard_domain(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _check(proto: onnx.ModelProto, path: Path) -> None:
-    """Run onnx's own checker, on the file where external data must be found beside it."""
+    """Run onnx's own checker, shapes too, on the file where external data must be found beside it."""
     try:
-        onnx.checker.check_model(str(path) if any(map(is_external, all_tensors(proto))) else proto)
-    except (onnx.checker.ValidationError, ValueError) as error:
+        onnx.checker.check_model(str(path) if any(map(is_external, all_tensors(proto))) else proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise _wrong(path, f"not a valid ONNX model: {_first_lines(error)}") from error
-    for node in proto.graph.node:
-        for attribute in node.attribute:
-            if attribute.ref_attr_name:
-                shown = f"`{printable(str(attribute.name))}` of node `{printable(str(node.name))}`"
-                raise _wrong(path, f"not a valid ONNX model: {shown} refers to an attribute of no function")
 
 
 def _inline(model: ir.Model, path: Path) -> None:
@@ -103,15 +102,15 @@ def _inline(model: ir.Model, path: Path) -> None:
         raise _wrong(path, f"its functions cannot be put in place: {_root(error)}") from error
 
 
-def _infer_shapes(model: ir.Model) -> ir.Model:
-    """Infer what can be; rewriting needs the rank of every product's input."""
-    logger = logging.getLogger("onnx_ir")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # where inference fails it logs a traceback and leaves the model as it is
-    try:
-        return ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
-    finally:
-        logger.setLevel(before)
+def _remake_dialect(model: ir.Model, path: Path) -> ir.Model:
+    """Make the functions of ``qtn`` nodes follow from their attributes, whatever the file has for them."""
+    for node in [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if is_qtn(node)]:
+        try:
+            define(model, node)
+        except (QtncError, LookupError, ValueError, TypeError, OverflowError) as error:
+            kind = "circuit" if is_circuit(node) else "tensor network"
+            raise _wrong(path, f"node `{printable(node.name or '')}` is no {kind}: {_first_lines(error)}") from error
+    return model
 
 
 def _wrong(path: Path, message: str, way_out: str | None = None) -> ImportModelError:

@@ -15,6 +15,9 @@ from qtnc.errors import Diagnostic, ImportModelError, printable
 
 TYPES = frozenset(int(dtype) for dtype in ir.DataType if dtype != ir.DataType.UNDEFINED)
 
+MOST_BYTES = 1 << 63
+"""That a file may have."""
+
 MOST_FAULTS = 20
 """Tensors that one error names."""
 
@@ -99,7 +102,7 @@ def _inline_fault(tensor: onnx.TensorProto) -> str | None:
     needed = _needed(tensor)
     if not tensor.HasField("raw_data") or needed is None or len(tensor.raw_data) == needed:
         return None
-    return f"its shape needs {needed:,} bytes, it holds {len(tensor.raw_data):,}"
+    return f"its shape needs {_bytes(needed)}, it holds {len(tensor.raw_data):,}"
 
 
 def _external_fault(tensor: onnx.TensorProto, folder: Path) -> str | None:
@@ -127,12 +130,17 @@ def _external_fault(tensor: onnx.TensorProto, folder: Path) -> str | None:
     if needed is None:
         return f"has type {tensor.data_type} and shape {list(tensor.dims)}, of which no data can be"
     if length not in (-1, needed):
-        return f"its shape needs {needed:,} bytes, its external data claims {length:,}"
+        return f"its shape needs {_bytes(needed)}, its external data claims {_bytes(length)}"
     if offset < 0:
-        return f"its external data begins at byte {offset:,} of {shown}"
+        return f"its external data begins before {shown} does"
     if offset + needed > size:
-        return f"needs bytes {offset:,} to {offset + needed:,} of {shown}, which has {size:,}"
+        return f"needs {_bytes(needed)} beyond byte {min(offset, MOST_BYTES):,} of {shown}, which has {size:,}"
     return None
+
+
+def _bytes(count: int) -> str:
+    """A number of bytes, which may have as many digits as the file says axes."""
+    return f"{count:,} bytes" if abs(count) < MOST_BYTES else "more bytes than any file has"
 
 
 def _shown(name: str) -> str:

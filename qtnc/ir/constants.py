@@ -82,11 +82,15 @@ class Constants:
             If they cannot be computed.
         """
         found: dict[ir.Value, Array] = {}
-        for node in self._cone(value):
+        cone = self._cone(value)
+        last = {read: node for node in cone for read in node.inputs if read is not None}
+        for node in cone:
             results = evaluate(node, self._opsets, found)
             if results is None:
                 raise PassError(f"constant `{value.name}` cannot be computed: {node.op_type} fails on what it reads")
             found |= zip(node.outputs, results, strict=True)
+            for read in [read for read in node.inputs if read in found and last[read] is node]:
+                found.pop(read, None)  # a chain of large ones takes no more than two
         return found[value] if value in found else _stored(value)
 
     def _number(self, node: ir.Node, output: ir.Value) -> int:

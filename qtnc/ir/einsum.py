@@ -1,23 +1,17 @@
 """Einsum as a product with constant matrices: ``td,edf->tef`` is a product with the e-th of a stack for each e."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from qtnc.ir.equations import plain_equation
 from qtnc.ir.form import Axes, Form, WeightForm
 
-_TERM = r"[A-Za-z]*(?:\.{3}[A-Za-z]*)?"
-_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
-_LONGEST_EQUATION = 1000
 
-
-def plain_equation(node: ir.Node) -> str | None:
-    """Equation of an Einsum without blanks, or None when it is not letters, commas, ellipses and one arrow."""
-    text = node.attributes["equation"].as_string() if "equation" in node.attributes else ""
-    plain = "".join(text.split())
-    return plain if len(plain) <= _LONGEST_EQUATION and _EQUATION.fullmatch(plain) else None
+def equation_of(node: ir.Node) -> str | None:
+    """Equation of an Einsum without blanks, or None where it is none."""
+    return plain_equation(node.attributes["equation"].as_string()) if "equation" in node.attributes else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def _places(wanted: Sequence[str], among: Sequence[str]) -> Axes:
 
 def _read(node: ir.Node, position: int, rank: int, x_rank: int | None = None) -> _Product | str:
     """Sort the letters of an equation; without the rank of x, an ellipsis of x is left out."""
-    equation = plain_equation(node)
+    equation = equation_of(node)
     if equation is None:
         return "its equation is not one of letters"
     left, arrow, y = equation.partition("->")

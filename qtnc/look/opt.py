@@ -10,6 +10,7 @@ import onnx_ir as ir
 from qtnc.backends.onnx import INLINE_LIMIT, write_onnx
 from qtnc.errors import Diagnostic, ImportModelError, OutputError, UsageError
 from qtnc.importers.onnx import read_model
+from qtnc.importers.soundness import fault
 from qtnc.ir.text.files import load_text, save_text
 from qtnc.pipeline import Pipeline
 from qtnc.road.steps import read_steps
@@ -30,9 +31,12 @@ def read_ir(path: Path) -> ir.Model:
     model = load_text(path)
     try:
         if sum(v.const_value.nbytes for v in model.graph.initializers.values() if v.const_value) <= INLINE_LIMIT:
-            onnx.checker.check_model(ir.to_proto(model), full_check=True)
+            proto = ir.to_proto(model)
+            if reason := fault(proto):
+                raise ImportModelError(Diagnostic(reason, place=str(path)))
+            onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ImportModelError(Diagnostic(f"not a valid ONNX model: {error}", place=str(path))) from error
+        raise ImportModelError(Diagnostic(f"not a valid ONNX model: {str(error)[:300]}", place=str(path))) from error
     return model
 
 

@@ -42,7 +42,7 @@ class PrintIr:
             save_text(model, self.folder / f"{stem}.qir")
             write_onnx(model, self.folder / f"{stem}.onnx")
         except BackendError as error:
-            reason = f"pass {ran.name} leaves what is no valid ONNX model: {error.__cause__ or error}"
+            reason = f"pass {ran.name} leaves what is no valid ONNX model: {str(error.__cause__ or error)[:300]}"
             raise VerifyError(Diagnostic(reason, place=str(self.folder / f"{stem}.onnx"))) from error
         except OSError as error:
             raise _unwritable(self.folder, error) from error

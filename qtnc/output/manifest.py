@@ -13,13 +13,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, OutputError
 from qtnc.importers.tensors import external_files
 from qtnc.spec.program import Spec
 
 FORMAT = 1
 FILE = "manifest.json"
+MAIN = {"torch": "torch/model.py", "onnx": "onnx/model.onnx", "qiskit": "qiskit/resources.json"}
+"""A file of each backend that is always there."""
+
 T = TypeVar("T")
+
+LONGEST_PATH, LONGEST_PART = 4095, 255
+"""Bytes of a path, and of one of its parts."""
+
+MOST = 1 << 63
+"""That is counted."""
+
+MOST_CHECKS = 1000
+"""That are read of a manifest: each runs the model."""
 LIBRARIES = ("qtnc", "numpy", "onnx", "onnx-ir", "onnxruntime", "opt-einsum", "scipy", "torch")
 
 
@@ -75,9 +88,12 @@ def checks_of(spec: Spec, out: Path) -> tuple[Check, ...]:
 
 
 def write_manifest(
-    folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path
+    folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path, pipeline: str
 ) -> None:
-    """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``."""
+    """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``.
+
+    ``pipeline`` are the passes that ran, as ``--pass-pipeline`` takes them.
+    """
     files = sorted(path for backend in backends for path in (folder / backend).rglob("*") if path.is_file())
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -89,6 +105,7 @@ def write_manifest(
         "binds": dict(spec.binds),
         "optimize": spec.optimize,
         "settings": dict(spec.settings),
+        "pipeline": pipeline,
         "checks": [asdict(check) for check in checks],
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
     }
@@ -109,13 +126,14 @@ def read_manifest(folder: Path) -> Manifest:
             Diagnostic("not a folder that qtnc wrote: it has no manifest.json", place=str(folder), help="compile first")
         )
     try:
-        manifest = _parse(json.loads(path.read_text(encoding="utf-8")))
+        manifest = _parse(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise OutputError(Diagnostic(f"damaged manifest: {reason}", place=str(path), help="compile again")) from error
     except OSError as error:
         raise OutputError(Diagnostic(f"cannot be read: {error.strerror}", place=str(path))) from error
-    changed = [name for name, digest in manifest.files.items() if _changed(folder, name, digest)]
+    unlisted = [MAIN[backend] for backend in manifest.backends if MAIN[backend] not in manifest.files]
+    changed = [name for name, digest in manifest.files.items() if _changed(folder, name, digest)] + unlisted
     if changed:
         raise OutputError(
             *(Diagnostic("missing, or changed since it was compiled", place=str(folder / c)) for c in changed)
@@ -144,14 +162,20 @@ def _parse(content: Any) -> Manifest:
     if content["format"] != FORMAT:
         raise ValueError(f"format {content['format']!r}, this qtnc reads {FORMAT}")
     return Manifest(
-        original=_as(str, content["model"]["path"]),
+        original=_path(content["model"]["path"]),
         original_sha256=_as(str, content["model"]["sha256"]),
         original_data=_table(str, content["model"]["data"]),
-        backends=tuple(_as(str, backend) for backend in _as(list, content["backends"])),
-        binds=_table(int, content["binds"]),
-        checks=tuple(_check(check) for check in _as(list, content["checks"])),
-        files=_table(str, content["files"]),
+        backends=tuple(map(_backend, _as(list, content["backends"]))),
+        binds={name: _count(size) for name, size in _as(dict, content["binds"]).items()},
+        checks=_checks(content["checks"]),
+        files={_path(name): digest for name, digest in _table(str, content["files"]).items()},
     )
+
+
+def _checks(content: Any) -> tuple[Check, ...]:
+    if len(_as(list, content)) > MOST_CHECKS:
+        raise ValueError(f"{len(content):,} checks; there may be {MOST_CHECKS:,}")
+    return tuple(map(_check, content))
 
 
 def _check(content: Any) -> Check:
@@ -160,9 +184,37 @@ def _check(content: Any) -> Check:
     for value, kind in ((check.tolerance, float), (check.data, str), (check.path, str), (check.take, int)):
         if value is not None:
             _as(kind, value)
+    if check.take is not None:
+        _count(check.take)
     if (check.data is None) != (check.path is None):
         raise ValueError("a check names data without a path")
+    if check.path is not None:
+        _path(check.path)
     return check
+
+
+def _backend(content: Any) -> str:
+    if content not in BACKENDS:
+        raise ValueError(f"backend {str(content)[:40]!r} is not known")
+    return str(content)
+
+
+def _path(content: Any) -> str:
+    """A path that a system may be asked for."""
+    parts = os.fsencode(_as(str, content)).split(b"/")
+    if b"\0" in os.fsencode(content) or sum(map(len, parts)) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
+        raise ValueError(f"{content[:40]!r} is no path")
+    return str(content)
+
+
+def _count(content: Any) -> int:
+    if not 0 < _as(int, content) < MOST:
+        raise ValueError(f"{str(content)[:40]} is no count")
+    return int(content)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
 
 
 def _table(kind: type[T], content: Any) -> dict[str, T]:
@@ -170,7 +222,7 @@ def _table(kind: type[T], content: Any) -> dict[str, T]:
 
 
 def _as(kind: type[T], value: Any) -> T:
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"{str(value)[:40]!r} where a {kind.__name__} belongs")
     return value
 

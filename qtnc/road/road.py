@@ -49,6 +49,11 @@ class Road:
         """Names of the passes, in order."""
         return tuple(step.name for step in self.steps)
 
+    @property
+    def text(self) -> str:
+        """The passes with their options, as :func:`read_road` reads them."""
+        return ",".join(map(str, self.steps))
+
     @cached_property
     def _cuts(self) -> tuple[int, int]:
         lowering = self.names.index(LOWERS) if LOWERS in self.names else len(self.steps)

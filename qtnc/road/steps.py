@@ -24,6 +24,14 @@ class Step:
     kind: type[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        written = [
+            f"{name}.{key}={_word(inner)}" if isinstance(value, dict) else f"{name}={_word(inner)}"
+            for name, value in self.options.items()
+            for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
+        ]
+        return f"{self.name}{{{' '.join(written)}}}" if written else self.name
+
     @property
     def decides(self) -> bool:
         """Whether it does what the plan decided."""
@@ -103,6 +111,10 @@ def _step(name: str, written: str) -> Step:
         else:
             options[option] = _scalar(wanted, value, shown)
     return Step(name, kind, options)
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _readable(hint: Any) -> bool:

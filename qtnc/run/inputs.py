@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qtnc.calibrate.activations import activations
 from qtnc.calibrate.data import load_npz
+from qtnc.calibrate.npz import MOST_NAMED, opened
 from qtnc.errors import DataError, Diagnostic, did_you_mean, printable
 from qtnc.ir.circuit_layer import CircuitLayer
 from qtnc.ir.layers import find_layers
@@ -99,21 +100,21 @@ def _checked(path: Path, x: NDArray[np.generic], key: str) -> NDArray[np.float64
     return rows
 
 
-def _read(path: Path, wanted: Container[str]) -> tuple[list[str], Mapping[str, NDArray[np.generic]]]:
+def _read(path: Path, wanted: Container[str]) -> tuple[Sequence[str], Mapping[str, NDArray[np.generic]]]:
     """Names of all arrays, and those that are wanted."""
     if not path.is_file():
         raise _wrong(path, "no such file", "write it with numpy.savez(path, x=array)")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return archive.files, {key: np.asarray(archive[key]) for key in archive.files if key in wanted}
+        with opened(path) as archive:
+            return archive.names, {key: archive.read(key) for key in archive.names if key in wanted}
     except Exception as error:  # numpy, zipfile and zlib raise whatever the damage leads to
-        reason = str(error) or type(error).__name__
+        reason = str(error)[:300] or type(error).__name__
         raise _wrong(path, f"not an .npz file of plain arrays: {reason}") from error
 
 
 def _unnamed(names: Sequence[str], layers: Sequence[CircuitLayer], model: ir.Model | None) -> tuple[str, str]:
     """What is wrong with a file none of whose arrays is looked for, and what it could hold."""
-    holds = ", ".join(f"`{printable(key)}`" for key in names) or "nothing"
+    holds = ", ".join(f"`{printable(key)}`" for key in names[:MOST_NAMED]) or "nothing"
     if ANY in names:
         reason = f"array `{ANY}` is for one layer, and {len(layers)} are to run"
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.ir.layers import PRODUCTS
+from qtnc.ir.form import Form
 from qtnc.ir.names import block_of
 
 
@@ -46,6 +46,11 @@ class LayerFacts(Protocol):
         ...
 
     @property
+    def form(self) -> Form | str:
+        """How it multiplies by a matrix, or why it does not."""
+        ...
+
+    @property
     def matrix_shape(self) -> tuple[int, int]:
         """(M, N) of a product ``y = x . W``, or of each in a stack."""
         ...
@@ -56,16 +61,21 @@ class LayerFacts(Protocol):
 
 
 def is_product(layer: LayerFacts) -> bool:
-    """Whether a layer is a product ``y = x . W`` with a matrix W."""
-    return layer.op in PRODUCTS and len(layer.shape) == 2
+    """Whether a layer is a product ``y = x . W`` with a matrix W, or with a stack of them."""
+    return isinstance(layer.form, Form)
+
+
+def has_one_matrix(layer: LayerFacts) -> bool:
+    """Whether a layer is a product with a single matrix."""
+    return isinstance(layer.form, Form) and not layer.form.weight.stack(layer.shape)
 
 
 NUMBERS: Mapping[str, Callable[[LayerFacts], int | None]] = MappingProxyType(
     {
         "weight.elements": lambda layer: layer.elements,
         "weight.bytes": lambda layer: layer.bytes,
-        "weight.rows": lambda layer: layer.matrix_shape[0] if layer.op in PRODUCTS else None,
-        "weight.columns": lambda layer: layer.matrix_shape[1] if layer.op in PRODUCTS else None,
+        "weight.rows": lambda layer: layer.matrix_shape[0] if is_product(layer) else None,
+        "weight.columns": lambda layer: layer.matrix_shape[1] if is_product(layer) else None,
         "block": lambda layer: block_of(layer.name),
     }
 )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from qtnc.errors import printable
 from qtnc.spec import program
-from qtnc.spec.facts import LayerFacts, axes, is_product
+from qtnc.spec.facts import LayerFacts, axes, has_one_matrix
 from qtnc.spec.values import RefusedError
 from qtnc.structures.structure import MisfitError, Problem, Structure
 from qtnc.tensor.decay import spectral_decay
@@ -25,7 +25,7 @@ class NoValueError(ValueError):
 
 def _weight(layer: LayerFacts) -> NDArray[np.float64]:
     """Weight of a product, read for what is computed from it."""
-    if not is_product(layer) or 0 in layer.shape:
+    if not has_one_matrix(layer) or 0 in layer.shape:
         raise NoValueError(f"a {layer.op} of {axes(layer.shape)} is no product x . W with a matrix W")
     weight = layer.matrix()
     if not np.isfinite(weight).all():
@@ -96,7 +96,7 @@ class Ranking:
             more = len(without) - 1
             others = f" ({more:,} more of the set {'has' if more == 1 else 'have'} none)" if more else ""
             way_out = "narrow the set, as in `(SET and (MatMul or Gemm))`"
-            if wanted.structure and all(map(is_product, layers)):
+            if wanted.structure and all(map(has_one_matrix, layers)):
                 way_out = f"narrow the set, or give `{wanted.structure.name}` options that fit all of it"
             raise RefusedError(without[0] + others, wanted.base.span, way_out)
         sign = 1 if wanted.least else -1

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from qtnc.tensor.sites import Sites, balanced, clip_bonds, features, is_matrix
 from qtnc.tensor.truncate import truncated
 
 SWEEPS = 6
+
+MOST_SITES: Final = 64
+"""More than the sides of any matrix can be halved."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Mpo:
             return "give one of `bytes` and `error`, not 2"
         if isinstance(self.sites, int) and self.sites < 2:
             return "an MPO has at least 2 sites; one site is the dense weight"
+        if not isinstance(self.sites, str) and _count(self.sites) > MOST_SITES:
+            return f"an MPO has at most {MOST_SITES} sites; each halves a side at least"
         if isinstance(self.sites, tuple) and len(self.sites) < 2:
             return "an MPO has at least 2 sites; one site is the dense weight"
         if self.sites == "auto" and self.max_bond is None and self.bytes is None and self.error is None:
@@ -169,6 +174,10 @@ def _check_span(sites: Sites, shape: tuple[int, int]) -> None:
     (rows, columns), (M, N) = features(sites), shape
     if rows < M or columns < N:
         raise MisfitError(f"sites span {rows}x{columns}, less than the weight's {M}x{N}")
+
+
+def _count(sites: int | Sites) -> int:
+    return sites if isinstance(sites, int) else len(sites)
 
 
 def _modes(letter: str, sizes: list[int]) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ def steps(network: TensorNetwork, path: Path) -> tuple[Step, ...]:
     found = []
     for a, b in path:
         left, right = (b, a) if b in rows else (a, b)
+        if a == b or a not in alive or b not in alive:
+            raise ValueError(f"step {a}, {b} contracts operands of {network.equation} that are not there")
         left_indices, right_indices = alive.pop(left), alive.pop(right)
         needed = set(network.output).union(*alive.values())
         shared = tuple(i for i in left_indices if i in right_indices and i in needed)

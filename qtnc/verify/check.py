@@ -1,6 +1,6 @@
 """Check an output folder against the original: every backend, every ``verify`` statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -8,11 +8,12 @@ from pathlib import Path
 import onnx_ir as ir
 
 from qtnc.calibrate.data import Feed, load_npz
-from qtnc.errors import DataError, Diagnostic, OutputError
+from qtnc.calibrate.session import check_fits
+from qtnc.errors import DataError, Diagnostic, OutputError, VerifyError
 from qtnc.importers.onnx import read_model
 from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
-from qtnc.verify.compare import Runner, relative_errors, worst
-from qtnc.verify.runners import onnx_runner, original_runner, torch_runner
+from qtnc.verify.compare import Outputs, Runner, relative_errors, worst
+from qtnc.verify.runners import onnx_runner, original_runner, said, torch_runner
 from qtnc.verify.seeded import seeded_feed
 from qtnc.verify.verdict import Verdict, agreement_of
 
@@ -30,18 +31,19 @@ class Inputs:
 
 
 def verify_folder(folder: Path, model_path: Path | None = None) -> tuple[Verdict, ...]:
-    """Verify a compiled folder again, from the files on disk.
+    """Verify a compiled folder again, from the files on disk; its ``torch/model.py`` is imported, and so runs.
 
     Raises
     ------
     OutputError
         If the folder is not whole, or the original is not where the manifest says and ``model_path`` is None.
+    VerifyError
+        If what was emitted does not run.
     """
     manifest = read_manifest(folder)
     original, model = read_original(folder, manifest, model_path)
-    return check_folder(
-        folder, manifest.backends, model, original, feeds_of(manifest.checks, folder, model, manifest.binds)
-    )
+    inputs = feeds_of(manifest.checks, folder, model, manifest.binds)
+    return check_folder(folder, manifest.backends, model, original, inputs)
 
 
 def read_original(folder: Path, manifest: Manifest, model_path: Path | None) -> tuple[Path, ir.Model]:
@@ -86,8 +88,9 @@ def check_folder(
     folder: Path, backends: Sequence[str], model: ir.Model, original: Path, checks: Sequence[Inputs]
 ) -> tuple[Verdict, ...]:
     """Measure every check on the files in ``folder``; ``model`` is what was read of ``original``."""
+    check_fits(model, str(original))
+    truth = original_runner(original)  # first: what it cannot run, nothing that is made of it can
     others = _runners(folder, backends, model)
-    truth = original_runner(original)
     agreement = agreement_of(model, narrow=any(check.check.narrow for check in checks))
     return tuple(replace(_verdict(inputs, truth, others), agreement=agreement) for inputs in checks)
 
@@ -111,10 +114,34 @@ def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str
     inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
     found: dict[str, Runner] = {}
     if "torch" in backends:
-        found["torch"] = torch_runner(folder / "torch", inputs, outputs)
+        found["torch"] = _emitted(folder / "torch", lambda at: torch_runner(at, inputs, outputs))
     if "onnx" in backends:
-        found["onnx"] = onnx_runner(folder / "onnx" / "model.onnx")
+        found["onnx"] = _emitted(folder / "onnx" / "model.onnx", onnx_runner)
     return found
+
+
+def _emitted(path: Path, load: Callable[[Path], Runner]) -> Runner:
+    """Run what was written; it raises whatever is wrong with it, and that it does not run is a failed verification."""
+
+    def fails(error: Exception) -> VerifyError:
+        return VerifyError(Diagnostic(f"it does not run: {said(error)}", place=str(path), help="compile again"))
+
+    try:
+        run = load(path)
+    except (MemoryError, VerifyError):
+        raise
+    except Exception as error:
+        raise fails(error) from error
+
+    def attempt(feed: Feed) -> Outputs:
+        try:
+            return run(feed)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise fails(error) from error
+
+    return attempt
 
 
 def _inputs(check: Check, base: Path, model: ir.Model, binds: Mapping[str, int]) -> Inputs:

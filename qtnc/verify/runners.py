@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from qtnc.backends.torch.load import load_emitted
 from qtnc.calibrate.data import Feed
-from qtnc.calibrate.session import BFLOAT16, as_judged, session_at
+from qtnc.calibrate.session import BFLOAT16, session_at
+from qtnc.calibrate.session import run as run_feed
 from qtnc.errors import DataError, Diagnostic, ImportModelError
 from qtnc.verify.compare import Outputs, Runner
 
@@ -20,7 +21,7 @@ def onnx_runner(path: Path, threads: int = 0) -> Runner:
     names = [output.name for output in session.get_outputs()]
 
     def run(feed: Feed) -> Outputs:
-        return {name: np.asarray(y) for name, y in zip(names, session.run(names, as_judged(feed)), strict=True)}
+        return dict(zip(names, run_feed(session, names, feed), strict=True))
 
     return run
 

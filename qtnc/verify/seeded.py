@@ -1,6 +1,7 @@
 """Inputs made up from a seed, for models verified without data."""
 
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
 from qtnc.ir.decoder import Decoder, decoder_of, symbol
+from qtnc.tensor.memory import available, size
 from qtnc.verify.lengths import LENGTH, SAMPLES, sizes_of
 
 TRANSPARENT = frozenset({"Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Expand"})
@@ -55,10 +57,14 @@ def _positions(value: ir.Value, decoder: Decoder | None, sizes: Mapping[str, int
 def _shape(value: ir.Value, sizes: Mapping[str, int]) -> list[int]:
     if value.shape is None or value.dtype is None:
         raise DataError(f"graph input `{printable(str(value.name))}` has no known shape: {WAY_OUT}")
-    return [
+    shape = [
         axis if isinstance(axis, int) else sizes.get(axis.value or "", SAMPLES if k == 0 else LENGTH)
         for k, axis in enumerate(value.shape)
     ]
+    if (needed := 8 * prod(shape)) > (have := available()):  # numbers are drawn in 64 bits
+        name = printable(str(value.name))
+        raise DataError(f"graph input `{name}` takes {size(needed)}; {size(have)} of memory are available: {WAY_OUT}")
+    return shape
 
 
 def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:

@@ -1,14 +1,21 @@
 """Sessions of models in memory, wherever their weights lie."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
+from onnx import numpy_helper
 
+from qtnc.calibrate import session
 from qtnc.calibrate.session import session_at, session_of
+from qtnc.errors import DataError
 from qtnc.importers.onnx import read_model
+from qtnc.ir.inference import infer_shapes
 
 
 def test_weights_beside_the_model(toys: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +50,29 @@ def test_weights_of_two_folders(toys: ModuleType, tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32)
     expected = session_at(tmp_path / "one" / "m.onnx").run(None, {"x": x})[0]
     np.testing.assert_array_equal(session_of(models[0]).run(None, {"x": x})[0], expected)
+
+
+def test_a_loop_without_end_is_given_up(
+    toys: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtnc: Callable[..., Any]
+) -> None:
+    model = toys.branching()
+    model.graph.initializer[-1].CopyFrom(numpy_helper.from_array(np.array(2**62), "times"))
+    toys.write(model, tmp_path / "m.onnx")
+    (tmp_path / "s.qtn").write_text(
+        "qtn 1\noptimize memory\nselect it = MatMul\nrewrite it -> lowrank(rank: 2)\nemit onnx\n"
+    )
+    monkeypatch.setattr(session, "LONGEST", 0.2)
+    done = qtnc("compile", tmp_path / "m.onnx", tmp_path / "s.qtn", "-o", tmp_path / "out")
+    assert done.code == 1
+    assert "the inputs do not run through the model" in done.err
+    assert "terminate" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_larger_than_the_machine_are_named(toys: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ir.from_proto(toys.mlp(batch=1000))
+    infer_shapes(model)
+    session.check_fits(model)
+    monkeypatch.setattr(session, "available", lambda: 4 * 1000 * 24 - 1)  # `a` and `b` are (1000, 24) in float32
+    with pytest.raises(DataError, match="`a` takes 96.0 kB"):
+        session.check_fits(model)

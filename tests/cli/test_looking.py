@@ -1,5 +1,6 @@
 """Looking inside a compile: the IR after each pass, each pass verified, other pipelines, timings."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
+from safetensors.numpy import load_file
 
 from qtnc.cli import main
 from qtnc.ir.dialect import is_qtn
@@ -253,6 +255,43 @@ def test_a_layer_that_no_pass_rewrites_is_owned_up_to(qtnc: Run, place: Any) -> 
     assert done.code == 0
     assert "note: up stays dense: the pipeline has no pass to lowrank\n" in done.out
     assert "onnx: y differs by 0.000% on seeded" in done.err
+    plan = json.loads((place.out / "plan.json").read_text())
+    assert (plan["parameters"], plan["bytes"]) == (plan["model_parameters"], plan["model_bytes"])
+    (layer,) = plan["layers"]
+    assert (layer["structure"], layer["parameters"], layer["bytes"]) == ("dense", 16 * 24, 4 * 16 * 24)
+    assert layer["reason"] == "left as it is: the pipeline has no pass to lowrank"
+    report = json.loads((place.out / "report.json").read_text())
+    assert report["parameters"]["compiled"] == report["parameters"]["original"]
+    assert "lowrank 3" not in (place.out / "report.html").read_text()
+
+
+def test_a_pass_left_out_of_two_leaves_the_totals_of_what_was_done(qtnc: Run, place: Any) -> None:
+    place.spec.write_text(
+        place.spec.read_text() + 'select down = MatMul where name ~ "down"\nrewrite down -> mpo(max_bond: 2)\n'
+    )
+    assert compiled(qtnc, place, "--disable-pass", "matmul-to-lowrank").code == 0
+    plan = json.loads((place.out / "plan.json").read_text())
+    stored = load_file(place.out / "torch" / "model.safetensors")
+    assert plan["parameters"] == sum(array.size for array in stored.values())
+    up, down = plan["layers"]
+    assert (up["structure"], down["structure"]) == ("dense", "mpo")
+    assert plan["parameters"] == 16 * 24 + down["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("options", "pipeline"),
+    [
+        ([], DEFAULT),
+        (["--disable-pass=canonicalize"], DEFAULT.removeprefix("canonicalize,")),
+        (
+            ["--pass-pipeline", " fold-constants{max_growth=7 },lower-to-onnx"],
+            "fold-constants{max_growth=7},lower-to-onnx",
+        ),
+    ],
+)
+def test_the_manifest_tells_the_passes(options: list[str], pipeline: str, qtnc: Run, place: Any) -> None:
+    assert compiled(qtnc, place, *options).code == 0
+    assert json.loads((place.out / "manifest.json").read_text())["pipeline"] == pipeline
 
 
 @pytest.mark.parametrize("options", [["--disable-pass=lower-to-onnx"], ["--pass-pipeline=matmul-to-lowrank"]])

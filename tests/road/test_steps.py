@@ -45,6 +45,13 @@ def test_what_is_refused(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_the_text_of_a_pipeline_reads_back() -> None:
+    text = "fold-constants{max_growth=7},choose-contraction-order{binds.batch=3 binds.seq=5},lower-to-onnx"
+    assert read_road(f" {text.replace(',', ' , ')} ").text == text
+    assert read_road(text).steps == read_road(read_road(text).text).steps
+    assert read_road().text == DEFAULT
+
+
 def test_the_default_has_three_parts() -> None:
     road = read_road()
     assert ",".join(road.names) == DEFAULT

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtnc.errors import SpecError
+from qtnc.ir.form import Form, WeightForm
 from qtnc.ir.names import block_of, unique
 from qtnc.source import Source
 from qtnc.spec.facts import DTYPES
@@ -42,6 +43,11 @@ class Layer:
     @property
     def bytes(self) -> int:
         return int(self.elements * self.dtype.itemsize)
+
+    @property
+    def form(self) -> Form | str:
+        axes = tuple(range(len(self.shape)))
+        return Form(axes, axes, WeightForm(axes)) if self.op in ("MatMul", "Gemm") else "no product"
 
     @property
     def matrix_shape(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
+from qtnc.ir.form import Form, WeightForm
 from qtnc.source import Source, Span
 from qtnc.spec.program import AllOf, AnyLayer, NameIs, OpIs, Spec, Top, walk
 from qtnc.spec.rank import Ranking
@@ -33,6 +34,11 @@ class Layer:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.weight.shape
+
+    @property
+    def form(self) -> Form | str:
+        axes = tuple(range(len(self.shape)))
+        return Form(axes, axes, WeightForm(axes)) if self.op in ("MatMul", "Gemm") else "no product"
 
     @property
     def matrix_shape(self) -> tuple[int, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 from qtnc.backends.identifiers import words
 from qtnc.ir.dialect import is_qtn, product_of
-from qtnc.ir.einsum import plain_equation
+from qtnc.ir.einsum import equation_of
+from qtnc.ir.inference import infer_shapes
 
 Dims = tuple[int | str | None, ...]
 
@@ -37,7 +37,7 @@ def infer(model: ir.Model) -> dict[str, Fact]:
         for output in node.outputs:
             if not output.is_graph_output():
                 output.shape = None
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(scratch)
+    infer_shapes(scratch)
     return {name: _merge(fact, declared.get(name, Fact())) for name, fact in _read(scratch).items()}
 
 
@@ -75,7 +75,7 @@ def _stand_in_for_networks(model: ir.Model) -> None:
 def _hide_unsound_equations(model: ir.Model) -> None:
     """Keep ONNX's inference from equations with stray dots: it never returns from them."""
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
-        if node.op_type == "Einsum" and not node.domain and plain_equation(node) is None:
+        if node.op_type == "Einsum" and not node.domain and equation_of(node) is None:
             node.domain = "unsound"
 
 

@@ -11,7 +11,7 @@ from qtnc.backends.torch.expression import Expr, binary, call, member, method, q
 from qtnc.backends.torch.names import leaf, role_of
 from qtnc.backends.torch.node_view import Call
 from qtnc.ir.dialect import circuit_of, is_circuit, leading_axes, network_of, path_of
-from qtnc.ir.einsum import plain_equation
+from qtnc.ir.einsum import equation_of
 from qtnc.tensor.network import TensorNetwork, X
 from qtnc.tensor.order import Step, steps
 
@@ -41,7 +41,7 @@ def _gemm(node: Call) -> Expr:
 
 
 def _einsum(node: Call) -> Expr:
-    equation = plain_equation(node.node)
+    equation = equation_of(node.node)
     if equation is None:
         node.refuse("its equation is not one of letters")
     return call("torch.einsum", quoted(equation), *(node.tensor(k) for k in node))

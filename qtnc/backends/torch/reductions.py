@@ -17,7 +17,7 @@ def _axes(node: Call) -> tuple[int, ...] | None:
     axes = node.attr_ints("axes")
     if node.has(1):
         axes = node.ints(1, "axes")
-    return axes or None
+    return tuple(dict.fromkeys(axes or ())) or None  # torch takes none twice
 
 
 def _noop(node: Call) -> bool:

@@ -1,0 +1,52 @@
+"""Specs that ask for more than there is: answered, or refused with one error at its place."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+REWRITE = "select it = MatMul\nrewrite it -> "
+BOTH = "circuit(depth: 1) | mpo(sites: 2, max_bond: 2)\n"
+
+REFUSED = {
+    "sites": f"{REWRITE}mpo(sites: 1000000000, max_bond: 2)\n",
+    "many sites": f"{REWRITE}mpo(sites: [{', '.join(['2x2'] * 100)}], max_bond: 2)\n",
+    "depth": f"{REWRITE}circuit(depth: 1000000000) | mpo(sites: 2, max_bond: 2)\n",
+    "a long number": f"bind batch = {'9' * 5000}\n{REWRITE}lowrank(rank: 2)\n",
+    "a number beyond floats": f"{REWRITE}mpo(cutoff: 1e400)\n",
+    "count": "select it = top 1000000000000000000000 of MatMul by bytes\nrewrite it -> lowrank(rank: 2)\n",
+    "device": f'{REWRITE}{BOTH}emit qiskit(target: "grid-100000x100000", shots: 1)\n',
+    "shots": f"{REWRITE}{BOTH}emit qiskit(shots: 1000000000000000000000)\n",
+    "expression": f'select it = * where name ~ re"{"(a*)*" * 300}"\n',
+    "brackets": f"select it = {'(' * 50_000}MatMul{')' * 50_000}\n",
+    "data above": 'data d = npz("/dev/zero")\n' + REWRITE + "lowrank(rank: 2) on d\n",
+    "data with nul": 'data d = npz("a\0b")\n' + REWRITE + "lowrank(rank: 2) on d\n",
+}
+
+ANSWERED = {
+    "batch": f"bind batch = 1000000000000000000\n{REWRITE}lowrank(rank: 2)\n",
+    "rank": f"{REWRITE}lowrank(rank: 1000000000000000000)\n",
+    "bond": f"{REWRITE}mpo(sites: 2, max_bond: 1000000000000000000)\n",
+}
+
+
+@pytest.fixture
+def box(sandbox: Any, toys: ModuleType) -> Any:
+    toys.write(toys.mlp(), sandbox.work / "model.onnx")
+    return sandbox
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_refused(kind: str, box: Any) -> None:
+    (box.work / "spec.qtn").write_text(f"qtn 1\noptimize memory\n{REFUSED[kind]}emit onnx\n")
+    done = box.run("compile", "model.onnx", "spec.qtn", "-o", "out", memory=512 << 20)
+    assert done.code == 1
+    assert done.errors[0].startswith("spec.qtn")
+    assert not (box.work / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_what_is_answered(kind: str, box: Any) -> None:
+    (box.work / "spec.qtn").write_text(f"qtn 1\noptimize memory\n{ANSWERED[kind]}emit onnx\n")
+    done = box.run("compile", "model.onnx", "spec.qtn", "-o", "out", memory=512 << 20)
+    assert (done.code, done.errors) == (0, [])
