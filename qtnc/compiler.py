@@ -40,7 +40,6 @@ from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.source import Source
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source, read_spec
-from qtnc.spec.settings import override
 from qtnc.structures.registry import STRUCTURES
 from qtnc.verify.check import check_folder, feeds_of, read_original
 from qtnc.verify.halved import halved_original
@@ -69,7 +68,7 @@ def read(
     model_path: Path, spec_text: Path | Source, stage: str | None = None, settings: Sequence[str] = ()
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
-    spec = override(_spec(spec_text, stage), settings)
+    spec = _spec(spec_text, stage, settings)
     model = read_model(model_path, asked_opset(spec))
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
@@ -151,6 +150,7 @@ def compile_model(
             *(path for path in (spec_text, recorded) if isinstance(path, Path)),
             *external_files(model_path),
             *(d.path for d in spec.data.values()),
+            *(included.path for included in spec.includes if included.path),
         )
         check_apart(out, sources)
         beside = files_beside(model_path)
@@ -220,11 +220,11 @@ def run_circuits(
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
 
 
-def _spec(text: Path | Source, stage: str | None) -> Spec:
+def _spec(text: Path | Source, stage: str | None, settings: Sequence[str] = ()) -> Spec:
     """A spec from a file, or from a text whose paths start at the working directory."""
     if isinstance(text, Source):
-        return read_source(text, STRUCTURES, BACKENDS, Path()).at(stage)
-    return read_spec(text, STRUCTURES, BACKENDS).at(stage)
+        return read_source(text, STRUCTURES, BACKENDS, Path(), settings).at(stage)
+    return read_spec(text, STRUCTURES, BACKENDS, settings).at(stage)
 
 
 def _fresh(folder: Path) -> Path:

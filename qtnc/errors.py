@@ -51,6 +51,7 @@ class Diagnostic:
             lines += ["  " + line for line in self.span.excerpt().splitlines()]
         if self.help:
             lines.append(f"  = help: {visible(self.help)}")
+        lines += [f"  = included at {visible(outer.place())}" for outer in (self.span.chain if self.span else ())]
         return "\n".join(lines)
 
 

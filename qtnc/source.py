@@ -10,10 +10,15 @@ EXCERPT = 160
 
 @dataclass(frozen=True)
 class Source:
-    """A named text. ``name`` is what messages print before the line number, usually a path."""
+    """A named text.
+
+    ``name`` is what messages print before the line number, usually a path; ``included`` is the statement of another
+    source that it stands for.
+    """
 
     name: str
     text: str = field(repr=False)
+    included: "Span | None" = field(default=None, repr=False)
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -58,6 +63,21 @@ class Span:
     def place(self) -> str:
         """``name:line:column``, as editors and terminals link it."""
         return f"{self.source.name}:{self.line}:{self.column}"
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """What spans are sorted by: their order in the text, a source standing where it is included."""
+        return (*(self.source.included.order if self.source.included else ()), self.start)
+
+    @property
+    def chain(self) -> "tuple[Span, ...]":
+        """The statements that include its source, the innermost first."""
+        outer = self.source.included
+        return (outer, *outer.chain) if outer else ()
+
+    def seen_from(self, other: "Span") -> str:
+        """``line 4``, or ``name:4`` where ``other`` is in another source."""
+        return f"line {self.line}" if self.source.name == other.source.name else f"{self.source.name}:{self.line}"
 
     def excerpt(self) -> str:
         """The source line with carets under the span; of a very long line, the part around it."""

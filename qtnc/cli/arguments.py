@@ -16,7 +16,11 @@ def inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
     parser.add_argument("--stage", metavar="NAME", help="the stage of the spec to take; the last one by default")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="settle a bound size, or optimize, otherwise"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settle a bound size, a value or optimize otherwise",
     )
 
 

@@ -19,8 +19,8 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.errors import visible
     from qtnc.output.single import write_text
     from qtnc.source import Source
+    from qtnc.spec.file import read_text
     from qtnc.spec.form import formatted
-    from qtnc.spec.read import read_text
 
     changed = 0
     for path in options.specs:

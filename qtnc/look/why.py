@@ -57,7 +57,7 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
     rules = claims(spec, settled.chosen).get(name, ())
     found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
-    found.sort(key=lambda answer: answer.statement.start)
+    found.sort(key=lambda answer: answer.statement.order)
     return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
 
 
@@ -70,7 +70,7 @@ def _selects(spec: Spec, doubter: Doubter, layer: Layer) -> Iterator[Answer]:
 def _rewrites(spec: Spec, settled: Settled, name: str, rules: tuple[Rewrite, ...]) -> Iterator[Answer]:
     for rewrite in spec.rewrites:
         if rewrite in rules:
-            later = f"line {rules[0].span.line} comes later and wins"
+            later = f"{rules[0].span.seen_from(rewrite.span)} comes later and wins"
             yield Answer(rewrite.span, True, "it wins" if rewrite is rules[0] else later)
         elif name in settled.chosen[rewrite.selector]:
             yield Answer(rewrite.span, False, "the layer is ignored")

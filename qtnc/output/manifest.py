@@ -101,6 +101,7 @@ def write_manifest(
         "seed": 0,
         "model": {"path": _relative(model_path, out), "sha256": sha256(model_path), "data": data_hashes(model_path)},
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
+        "includes": {included.name: included.source.text for included in spec.includes},
         "backends": backends,
         "binds": dict(spec.binds),
         "optimize": spec.optimize,

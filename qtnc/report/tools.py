@@ -10,6 +10,7 @@ from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
 from qtnc.look.watch import Lap
 from qtnc.look.why import Why
+from qtnc.planner.claim import place_of
 from qtnc.report.text import table
 from qtnc.road.listing import PassEntry, PassOption
 from qtnc.spec.facts import axes, dtype_word
@@ -90,7 +91,7 @@ def check_text(spec: Spec, checked: Checked | None) -> str:
     lines = [f"{select}: {_chosen(names, checked.layers)}" for select, names in checked.selected.items()]
     for rewrite, names in checked.rewrites:
         many = "as many as plan finds" if names is None else _counted(len(names), "layer")
-        lines.append(f"{name}:{rewrite.span.line}: {visible(clip(rewrite.span.text, 80))}: {many}")
+        lines.append(f"{place_of(rewrite)}: {visible(clip(rewrite.span.text, 80))}: {many}")
     rest = "how many layers are left is decided by plan"
     if checked.untouched is not None:
         rest = f"{_counted(checked.untouched, 'layer')} in no rewrite"

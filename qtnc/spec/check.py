@@ -1,6 +1,6 @@
 """Tree to program: every name known, every value of its kind, or all that is wrong at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -9,14 +9,21 @@ from qtnc.errors import Diagnostic, SpecError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
+from qtnc.spec.facts import DTYPES
+from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
-from qtnc.spec.settings import goal
+from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
+from qtnc.structures.options import options_of
 
 
 def check(
-    spec: tree.SpecTree, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]], folder: Path
+    spec: tree.SpecTree,
+    structures: Mapping[str, type[Any]],
+    backends: Mapping[str, type[Any]],
+    folder: Path,
+    given: Mapping[str, tree.Value] | None = None,
 ) -> program.Spec:
     """Check a spec and give it its meaning.
 
@@ -31,14 +38,16 @@ def check(
         What may be emitted, by the options of each, which may have a ``check()`` too. With ``selects`` it may be about
         the layers of a selector.
     folder
-        Where relative paths start.
+        Where relative paths start, but for those of included files.
+    given
+        Values that stand in place of those that the spec lets.
 
     Raises
     ------
     SpecError
         With every mistake, in order of place.
     """
-    checker = _Checker(spec, structures, backends, folder)
+    checker = _Checker(spec, structures, backends, folder, given or {})
     checker.whole()
     checker.every(spec.statements)
     checker.comparable()
@@ -55,6 +64,7 @@ class _Checker:
     structures: Mapping[str, type[Any]]
     backends: Mapping[str, type[Any]]
     folder: Path
+    given: Mapping[str, tree.Value]
     errors: list[Diagnostic] = field(default_factory=list)
     binds: dict[str, int] = field(default_factory=dict)
     bind_spans: dict[str, Span] = field(default_factory=dict)
@@ -70,14 +80,20 @@ class _Checker:
     def __post_init__(self) -> None:
         # Backwards, so that of two declarations the first counts.
         backwards = self.spec.statements[::-1]
-        self.lines = {s.name.text: s.name.span.line for s in backwards if isinstance(s, tree.Select)}
-        self.stage_lines = {s.name.text: s.name.span.line for s in backwards if isinstance(s, tree.Stage)}
+        self.places = {s.name.text: s.name.span for s in backwards if isinstance(s, tree.Select)}
+        self.stage_places = {s.name.text: s.name.span for s in backwards if isinstance(s, tree.Stage)}
+        let = {s.name.text: s.name.span for s in backwards if isinstance(s, tree.Let)}
+        self.lets = Lets(let, self.given, self.spec.lost)
+        self.folders = {i.source: i.path.parent for i in self.spec.includes if i.path}
+        self.shipped = {i.source for i in self.spec.includes if i.path is None}
 
     def result(self) -> program.Spec:
         """Return what was gathered."""
         aim = cast("program.Goal", self.optimize.goal.text) if self.optimize else "balanced"
         return program.Spec(
             source=self.spec.source,
+            includes=self.spec.includes,
+            lets=self.lets.above,
             binds=self.binds,
             bind_spans=self.bind_spans,
             data=self.data,
@@ -96,23 +112,14 @@ class _Checker:
 
     def refuse(self, problems: Iterable[RefusedError]) -> None:
         """Note mistakes that were found elsewhere."""
-        self.errors += [problem.diagnostic for problem in problems]
+        explained = (self.lets.explained(problem.diagnostic) for problem in problems)
+        self.errors += [said for said in explained if said]
 
     def whole(self) -> None:
-        """Check what no single statement shows: the header, and that something comes out."""
+        """Check what no single statement shows: that something comes out."""
         statements, lost = self.spec.statements, self.spec.lost
         if not statements and not lost:
-            self.complain("the spec is empty", None, "begin with `qtn 1`")
-            return
-        headers = [s for s in statements if isinstance(s, tree.Header)]
-        if not headers and "qtn" not in lost:
-            place = _first_word(statements[0].span) if statements else None
-            self.complain("a spec begins with `qtn 1`", place, "add it as the first line")
-        for header in headers:
-            if header is not headers[0]:
-                self.complain(f"`qtn 1` is already said at line {headers[0].span.line}", header.span)
-            elif header is not statements[0]:
-                self.complain("`qtn 1` comes before every other statement", header.span)
+            return  # it was said that it is empty
         if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
             forms = listing([f"emit {backend}" for backend in sorted(self.backends)], "or")
             self.complain("the spec emits nothing", None, f"add {forms}")
@@ -138,9 +145,13 @@ class _Checker:
 
     def statement(self, node: tree.Statement) -> None:
         """Check one statement and keep what it means."""
+        if not isinstance(node, tree.Stage | tree.Let):
+            node = self.lets.resolved(node)
         match node:
-            case tree.Header():
-                pass
+            case tree.Header() | tree.Include():
+                pass  # what is included stands in its place already
+            case tree.Let():
+                self.let(node)
             case tree.Bind(bindings):
                 for binding in bindings:
                     self.bind(binding)
@@ -161,12 +172,31 @@ class _Checker:
             case tree.Verify():
                 self.verify(node)
 
+    def let(self, node: tree.Let) -> None:
+        """``let name = value``."""
+        name, place = node.name.text, node.name.span
+        if name in self.words():
+            self.complain(f"`{name}` is a word of the language where values stand", place, "let another name")
+        elif name in self.bind_spans:
+            bound = self.bind_spans[name].seen_from(place)
+            self.complain(f"`{clip(name)}` is already bound at {bound}", place, "let another name")
+        self.lets.declare(node)
+
+    def words(self) -> Collection[str]:
+        """Words that values are, which no name may hide."""
+        owners = (*self.structures.values(), *self.backends.values())
+        return {OPTIMIZE, "auto", *DTYPES, *(w for x in owners for o in options_of(x).values() for w in o.words)}
+
     def bind(self, node: tree.Binding) -> None:
         """``name = value``."""
         name = node.name.text
         if name in self.bind_spans:
-            self.complain(f"`{name}` is already bound at line {self.bind_spans[name].line}", node.name.span)
+            bound = self.bind_spans[name].seen_from(node.span)
+            self.complain(f"`{name}` is already bound at {bound}", node.name.span)
             return
+        if name in self.lets.above:
+            let = self.lets.above[name].span.seen_from(node.span)
+            self.complain(f"`{clip(name)}` is already let at {let}", node.name.span, "let another name")
         self.bind_spans[name] = node.span
         try:
             self.binds[name] = count(f"`{name}`", node.value)
@@ -177,7 +207,9 @@ class _Checker:
         """``data name = npz("path") take rows``."""
         name, reader = node.name.text, node.reader
         if name in self.data:
-            self.complain(f"data `{name}` is already declared at line {self.data[name].span.line}", node.name.span)
+            self.complain(
+                f"data `{name}` is already declared at {self.data[name].span.seen_from(node.span)}", node.name.span
+            )
             return
         # Known from here on whatever else is wrong with it, so that its uses are no further errors.
         self.data[name] = program.DataDecl(name, self.folder, None, node.span)
@@ -193,13 +225,14 @@ class _Checker:
         values = [a.value for a in reader.arguments if a.name is None]
         value = values[0] if len(values) == len(reader.arguments) == 1 else None
         if not isinstance(value, tree.String) or not value.text:
-            raise RefusedError("a reader takes the path of a file", reader.span, 'as in `npz("calib.npz")`')
-        return self.folder / value.text
+            span = value.span if value and value.span in self.lets.used else reader.span
+            raise RefusedError("a reader takes the path of a file", span, 'as in `npz("calib.npz")`')
+        return self.folders.get(reader.span.source, self.folder) / value.text
 
     def set_goal(self, node: tree.Optimize) -> None:
         """``optimize goal``."""
         if self.optimize:
-            self.complain(f"`optimize` is already said at line {self.optimize.span.line}", node.span)
+            self.complain(f"`optimize` is already said at {self.optimize.span.seen_from(node.span)}", node.span)
             return
         self.optimize = node
         goal(node.goal)
@@ -207,7 +240,7 @@ class _Checker:
     def select(self, node: tree.Select) -> None:
         """``select name = selection``."""
         name = node.name.text
-        scope = Scope(name, self.selects, self.lines, self.spec.lost, self.chain)
+        scope = Scope(name, self.selects, self.places, self.spec.lost, self.chain)
         problems: list[RefusedError] = []
         selected = predicate(node.selection, scope, problems)
         self.refuse(problems)
@@ -215,9 +248,9 @@ class _Checker:
             way_out = f"write `{name.lower()}`: a name with a capital letter is an op"
             self.complain(f"a selector begins with a small letter, unlike `{clip(name)}`", node.name.span, way_out)
         if name in self.selects:
-            self.complain(f"`{name}` is already selected at line {self.lines[name]}", node.name.span)
+            self.complain(f"`{name}` is already selected at {self.places[name].seen_from(node.span)}", node.name.span)
         else:
-            self.selects[name] = program.Select(name, selected, node.span)
+            self.selects[name] = program.Select(name, selected, node.span, node.span.source in self.shipped)
 
     def rewrite(self, node: tree.Rewrite) -> None:
         """``rewrite selector -> structure | ... on data``."""
@@ -229,14 +262,14 @@ class _Checker:
         """``ignore selector``."""
         selector = self.known_selector(node.selector, "ignore")
         if selector in self.ignores:
-            line = self.ignores[selector].span.line
-            self.complain(f"`{selector}` is already ignored at line {line}", node.span, "drop one of the two")
+            place = self.ignores[selector].span.seen_from(node.span)
+            self.complain(f"`{selector}` is already ignored at {place}", node.span, "drop one of the two")
         self.ignores.setdefault(selector, program.Ignore(selector, node.span))
 
     def known_selector(self, name: tree.Name, statement: str) -> str:
         """Resolve the name of the layers that a statement is about."""
-        if name.text not in self.selects and name.text in self.lines:
-            message = f"`{name.text}` is selected only at line {self.lines[name.text]}"
+        if name.text not in self.selects and name.text in self.places:
+            message = f"`{name.text}` is selected only at {self.places[name.text].seen_from(name.span)}"
             self.complain(message, name.span, f"move the {statement} below it")
         elif name.text not in self.selects and name.text not in self.spec.lost:
             self.refuse([unknown_selector(name, self.selects)])
@@ -280,7 +313,8 @@ class _Checker:
         outside, self.rewrites = self.rewrites, []
         self.every(node.statements)
         if name in self.stages:
-            self.complain(f"stage `{name}` is already declared at line {self.stage_lines[name]}", node.name.span)
+            place = self.stage_places[name].seen_from(node.span)
+            self.complain(f"stage `{name}` is already declared at {place}", node.name.span)
         else:
             self.stages[name] = program.Stage(name, base, tuple(self.rewrites), node.span)
         self.rewrites = outside
@@ -293,8 +327,8 @@ class _Checker:
             return base.text
         if base.text == name:
             self.complain(f"stage `{name}` extends itself", base.span)
-        elif base.text in self.stage_lines:
-            message = f"stage `{base.text}` is declared only at line {self.stage_lines[base.text]}"
+        elif base.text in self.stage_places:
+            message = f"stage `{base.text}` is declared only at {self.stage_places[base.text].seen_from(base.span)}"
             self.complain(message, base.span, f"move `stage {base.text}` above this line")
         elif base.text not in self.spec.lost:
             declared = f"stages above are {listing(self.stages)}" if 0 < len(self.stages) <= 10 else None
@@ -321,7 +355,8 @@ class _Checker:
             self.complain(f"unknown target `{clip(backend)}`", node.backend.name.span, way_out)
             return
         if backend in self.emits:
-            self.complain(f"`{backend}` is already emitted at line {self.emits[backend].span.line}", node.span)
+            place = self.emits[backend].span.seen_from(node.span)
+            self.complain(f"`{backend}` is already emitted at {place}", node.span)
             return
         kind = self.backends[backend]
         problems: list[RefusedError] = []
@@ -340,11 +375,7 @@ class _Checker:
         tolerance = fraction("`within`", node.tolerance)
         if data in self.verifies:
             where = f"on `{data}`" if data else "without data"
-            line = self.verifies[data].span.line
-            self.complain(f"the outputs are already verified {where} at line {line}", node.span)
+            place = self.verifies[data].span.seen_from(node.span)
+            self.complain(f"the outputs are already verified {where} at {place}", node.span)
         else:
             self.verifies[data] = program.Verify(tolerance, data, node.span)
-
-
-def _first_word(span: Span) -> Span:
-    return Span(span.source, span.start, span.start + len(span.text.split(None, 1)[0]))

@@ -62,6 +62,9 @@ def fact(node: tree.Fact) -> program.Fact:
         return program.DivisibleBy(
             field, count("`divisible by`", node.divisor, doc=f"as in `{field} divisible by 64`"), node.span
         )
+    if not isinstance(node.values, tree.Sequence):
+        message = f"`in` takes a list, not `{clip(node.values.span.text)}`"
+        raise RefusedError(message, node.values.span, f"list numbers, as in `{field} in [0, 5]`")
     if not node.values.items:
         raise RefusedError("an empty list", node.values.span, f"list numbers, as in `{field} in [0, 5]`")
     return program.NumberIn(field, tuple(_count(field, value) for value in node.values.items), node.span)

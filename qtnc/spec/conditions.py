@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from qtnc.errors import did_you_mean
+from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.comparisons import fact
 from qtnc.spec.rank import AT_STRUCTURE, KEYS
@@ -19,14 +20,14 @@ class Scope:
     Attributes
     ----------
     name : the selector being defined; ``above`` are those above it.
-    lines : the line of each.
+    places : where each is.
     lost : names that bad statements may have declared.
     build : the structure that a chain of calls means, None where it is wrong, which is complained of elsewhere.
     """
 
     name: str
     above: Collection[str]
-    lines: Mapping[str, int]
+    places: Mapping[str, Span]
     lost: Collection[str]
     build: Callable[[Sequence[tree.Call]], Any]
 
@@ -69,8 +70,8 @@ def _layers(node: tree.Layers, scope: Scope) -> program.Predicate:
         return program.OpIs(name, node.span)
     if name == scope.name and name not in scope.above:
         raise RefusedError(f"`{name}` is selected by itself", node.span)
-    if name not in scope.above and name in scope.lines:
-        message = f"`{name}` is used before it is selected at line {scope.lines[name]}"
+    if name not in scope.above and name in scope.places:
+        message = f"`{name}` is used before it is selected at {scope.places[name].seen_from(node.span)}"
         raise RefusedError(message, node.span, f"move `select {name}` above this line")
     if name not in scope.above and name not in scope.lost:
         raise unknown_selector(node.name, scope.above)

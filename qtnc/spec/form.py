@@ -10,7 +10,7 @@ from qtnc.spec.layout import Lexeme
 from qtnc.spec.syntax import lexemes, recover, vocabulary
 
 INDENT = "    "
-ALIGNED = {"select": "=", "data": "=", "rewrite": "->"}
+ALIGNED = {"let": "=", "select": "=", "data": "=", "rewrite": "->"}
 """Statements that stand under one another are aligned at this, by the word they begin with."""
 
 TIGHT_AFTER, TIGHT_BEFORE = frozenset("([."), frozenset(")],:.")

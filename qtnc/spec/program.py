@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
 from qtnc.source import Source, Span
+from qtnc.spec import tree
 from qtnc.spec.pattern import Pattern
 from qtnc.spec.values import listing
 from qtnc.spec.wording import clip
@@ -171,11 +172,15 @@ Predicate = AnyLayer | OpIs | InSelector | Fact | AllOf | OneOf | NoneOf | Top |
 
 @dataclass(frozen=True)
 class Select:
-    """A named set of layers: those of which ``predicate`` is true."""
+    """A named set of layers: those of which ``predicate`` is true.
+
+    One that is ``shipped`` is of a recipe, and may be empty where no other statement names it.
+    """
 
     name: str
     predicate: Predicate
     span: Span
+    shipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +238,7 @@ class Verify:
 class Spec:
     """A spec without mistakes. Mappings are in order of the text.
 
+    ``includes`` are the sources that it was read from beside its own, and ``lets`` the values that it names.
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
     ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
     effect.
@@ -250,6 +256,8 @@ class Spec:
     verifies: tuple[Verify, ...]
     ignores: tuple[Ignore, ...] = ()
     stage: str | None = None
+    includes: tuple[tree.Included, ...] = ()
+    lets: Mapping[str, tree.Let] = field(default_factory=dict)
     settings: Mapping[str, int | str] = field(default_factory=dict)
 
     def at(self, stage: str | None) -> "Spec":

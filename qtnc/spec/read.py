@@ -1,18 +1,26 @@
 """A file to a program: read, parse, check, and say everything that is wrong in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtnc.errors import Diagnostic, SpecError
+from qtnc.errors import SpecError, UsageError
 from qtnc.source import Source
 from qtnc.spec.check import check
+from qtnc.spec.file import read_text
+from qtnc.spec.include import expanded
 from qtnc.spec.program import Spec
-from qtnc.spec.syntax import MAX_LENGTH, recover
-from qtnc.spec.wording import MAX_ERRORS, in_order, too_long
+from qtnc.spec.settings import given, override
+from qtnc.spec.syntax import recover
+from qtnc.spec.wording import MAX_ERRORS, in_order
 
 
-def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]]) -> Spec:
+def read_spec(
+    path: Path,
+    structures: Mapping[str, type[Any]],
+    backends: Mapping[str, type[Any]],
+    settings: Sequence[str] = (),
+) -> Spec:
     """Read a spec from a file.
 
     Parameters
@@ -21,49 +29,43 @@ def read_spec(path: Path, structures: Mapping[str, type[Any]], backends: Mapping
         The file; relative paths in it start at its folder.
     structures, backends
         What the spec may name, see :func:`qtnc.spec.check.check`.
+    settings
+        What is settled instead of what it says, see :func:`qtnc.spec.settings.override`.
 
     Raises
     ------
     SpecError
-        The file cannot be read, or the spec is wrong; errors of syntax and of meaning come together.
+        The file or one that it includes cannot be read, or the spec is wrong; errors of syntax and of meaning come
+        together.
+    UsageError
+        A setting is wrong, or makes wrong what is right without.
     """
-    return read_source(Source(str(path), read_text(path)), structures, backends, path.parent)
-
-
-def read_text(path: Path) -> str:
-    """Read the text of a spec.
-
-    Raises
-    ------
-    SpecError
-        The file cannot be read, is too long or is not UTF-8.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(4 * MAX_LENGTH + 1)
-        if len(content) > 4 * MAX_LENGTH:
-            raise SpecError(too_long(str(path), MAX_LENGTH))
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"the spec is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}"
-        raise SpecError(Diagnostic(message, place=str(path))) from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SpecError(Diagnostic(f"cannot read the spec: {reason.lower()}", place=str(path))) from error
+    return read_source(Source(str(path), read_text(path)), structures, backends, path.parent, settings)
 
 
 def read_source(
-    source: Source, structures: Mapping[str, type[Any]], backends: Mapping[str, type[Any]], folder: Path
+    source: Source,
+    structures: Mapping[str, type[Any]],
+    backends: Mapping[str, type[Any]],
+    folder: Path,
+    settings: Sequence[str] = (),
 ) -> Spec:
     """Read a spec from a text; ``folder`` is where relative paths start."""
     tree, errors = recover(source)
     # Nothing was read of a spec that is too long or of another version; too many errors mean that reading stopped.
     if errors and (not tree.lost or len(errors) > MAX_ERRORS):
         raise SpecError(*errors)
+    tree, errors = expanded(tree, errors, folder)
     try:
         spec = check(tree, structures, backends, folder)
     except SpecError as error:
         raise SpecError(*in_order([*errors, *error.diagnostics])) from None
     if errors:
-        raise SpecError(*errors)
-    return spec
+        raise SpecError(*in_order(errors))
+    values = given(spec, settings)
+    if values:
+        try:
+            spec = check(tree, structures, backends, folder, values)
+        except SpecError as error:
+            raise UsageError(*error.diagnostics) from None
+    return override(spec, settings)

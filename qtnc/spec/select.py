@@ -85,6 +85,7 @@ def settle(
     members = Members.of(layers)
     ranking = Ranking()
     errors: list[Diagnostic] = []
+    named, explained = _named(spec), set[str]()
     for name, select in spec.selects.items():
         if name in without:
             continue
@@ -99,10 +100,24 @@ def settle(
                     errors.append(refused.diagnostic)
         chosen[name] = tuple(layer.name for layer in layers if holds(select.predicate, layer, members))
         members.selectors[name] = frozenset(chosen[name])
-        # A selector that is empty because an earlier one is would be the same error again.
-        if not chosen[name] and all(members.selectors[used] for used in _selectors(select.predicate)):
-            errors.append(explain(select, layers, members))
+        if not chosen[name] and name in named:
+            # A selector that is empty because an earlier one is would be the same error again.
+            if not _selectors(select.predicate) & explained:
+                errors.append(explain(select, layers, members))
+            explained.add(name)
     return Settled(chosen, members, ranking, tuple(errors))
+
+
+def _named(spec: program.Spec) -> frozenset[str]:
+    """Selectors that must not be empty: those of the spec, and those of recipes that it names."""
+    own = [name for name, select in spec.selects.items() if not select.shipped]
+    used = [used for name in own for used in _selectors(spec.selects[name].predicate)]
+    statements: tuple[program.Rewrite | program.Ignore | program.Emit, ...] = (
+        *spec.rewrites,
+        *spec.ignores,
+        *spec.emits,
+    )
+    return frozenset([*own, *used, *(s.selector for s in statements if s.selector)])
 
 
 def _settle(

@@ -64,6 +64,15 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     return tree.SpecTree(source, whole, frozenset(lost)), tuple(wording.in_order(errors))
 
 
+def read_value(source: Source) -> tree.Value | None:
+    """Read a text that is one value as it stands after ``let NAME =``, and nothing else; None where it is none."""
+    found, errors = recover(Source(source.name, f"let x = {source.text}"))
+    let = found.statements[0] if len(found.statements) == 1 and not errors else None
+    if not isinstance(let, tree.Let):
+        return None
+    return replace(let.value, span=Span(source, 0, len(source.text)))
+
+
 def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagnostic]:
     """Parse one statement, or say what is wrong with it."""
     words = vocabulary()
@@ -185,6 +194,7 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "SHAPE": tree.Number,
     "STRING": lambda text, span: tree.String(text[1:-1], span),
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
+    "RECIPE": lambda text, span: tree.Recipe(text[1:-1], span),
     "COMPARATOR": tree.Comparator,
     "TOP": tree.Name,
     "BOTTOM": tree.Name,
@@ -194,6 +204,8 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
 
 _NODES: dict[str, Callable[..., Any]] = {
     "header": tree.Header,
+    "include": tree.Include,
+    "let": tree.Let,
     "bind": lambda *parts: tree.Bind(parts[:-1], parts[-1]),
     "binding": tree.Binding,
     "data": tree.Data,

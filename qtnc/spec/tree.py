@@ -1,6 +1,7 @@
 """What a spec says, as written: one class per construct, a span on each, no meaning yet."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from qtnc.source import Source, Span
 
@@ -104,7 +105,7 @@ class Membership:
     """``field in [value, ...]``."""
 
     field: Name
-    values: Sequence
+    values: Sequence | Name
     span: Span
 
 
@@ -113,7 +114,7 @@ class Divisible:
     """``field divisible by divisor``."""
 
     field: Name
-    divisor: Number
+    divisor: Number | Name
     span: Span
 
 
@@ -155,7 +156,7 @@ class Top:
     """``top count of set by key``, or ``bottom``; some keys are ``of structure | ...``."""
 
     word: Name
-    count: Number
+    count: Number | Name
     base: "Expression"
     key: Name
     chain: tuple[Call, ...] | None
@@ -184,11 +185,36 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """``<name>``: a spec that ships, by its name without the brackets."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Include:
+    """``include "path"`` or ``include <recipe>``."""
+
+    file: String | Recipe
+    span: Span
+
+
+@dataclass(frozen=True)
+class Let:
+    """``let name = value``."""
+
+    name: Name
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True)
 class Binding:
     """``name = value`` of a ``bind`` statement."""
 
     name: Name
-    value: Number
+    value: Number | Name
     span: Span
 
 
@@ -206,7 +232,7 @@ class Data:
 
     name: Name
     reader: Call
-    take: Number | None
+    take: Number | Name | None
     span: Span
 
 
@@ -268,17 +294,29 @@ class Emit:
 class Verify:
     """``verify outputs within tolerance on data``."""
 
-    tolerance: Number
+    tolerance: Number | Name
     data: Name | None
     span: Span
 
 
-Statement = Header | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
+Statement = Header | Include | Let | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
+
+
+@dataclass(frozen=True)
+class Included:
+    """A source that an ``include`` stands for.
+
+    ``name`` is its path from the folder of the spec, or that of a recipe in its brackets; recipes have no ``path``.
+    """
+
+    name: str
+    source: Source
+    path: Path | None
 
 
 @dataclass(frozen=True)
 class SpecTree:
-    """The statements of a source that could be read.
+    """The statements of a source that could be read, and what it includes in the order of the text.
 
     ``lost`` holds the words of statements that could not: a name among them may have been declared there, so its
     absence is no second error.
@@ -287,3 +325,4 @@ class SpecTree:
     source: Source
     statements: tuple[Statement, ...]
     lost: frozenset[str] = frozenset()
+    includes: tuple[Included, ...] = ()

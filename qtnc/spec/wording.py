@@ -12,6 +12,8 @@ MAX_ERRORS = 100
 
 FORMS = {
     "qtn": "qtn 1",
+    "include": 'include "PATH"',
+    "let": "let NAME = VALUE",
     "bind": "bind NAME = NUMBER, ...",
     "data": 'data NAME = npz("PATH") take ROWS',
     "optimize": "optimize memory",
@@ -39,8 +41,11 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"NAME", "LPAR"}), 'a condition such as `name ~ "..."`'),
     (frozenset({"COMPARATOR"}), "a comparison such as `~` or `>=`"),
     (frozenset({"NAME", "LSQB", "RPAR"}), "an option such as `bytes: 30%`"),
-    (frozenset({"NAME", "LSQB"}), "a value"),
+    (frozenset({"NAME", "LSQB", "STRING"}), "a value"),
+    (frozenset({"NAME", "LSQB"}), "a list such as `[0, 5]`"),
     (frozenset({"STRING", "NUMBER"}), 'a value such as `"GLOB"`, `64Ki` or `384x1536`'),
+    (frozenset({"STRING", "RECIPE"}), 'a path such as `"layers.qtn"`, or a recipe such as `<llama>`'),
+    (frozenset({"NAME", "NUMBER"}), "a number"),
     (frozenset({"NAME"}), "a name"),
     (frozenset({"NUMBER"}), "a number"),
     (frozenset({"OF"}), "`of`"),
@@ -63,6 +68,9 @@ def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spe
         Those terminals that are spelled in one way only, such as ``->``.
     """
     keyword, before = read[0].text, read[-1]
+    if len(read) > 1 and read[-2].kind in ("TOP", "BOTTOM") and before.kind == "NAME":
+        # It passed for the name of a number.
+        place, read, before, accepted = Span(place.source, before.start, before.end), read[:-1], read[-2], ("NUMBER",)
     fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
     form = f"the form is `{next(filter(None, fuller), FORMS[keyword])}`"
     # After `top` or `upstream` the statement may end, for it may be a name; what goes on lacks the number, or `of`.
@@ -118,7 +126,7 @@ def clip(text: str, length: int = 40) -> str:
 
 def in_order(errors: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Sort errors by place, those on the whole file first, and cut off what nobody would read."""
-    found = sorted(errors, key=lambda error: error.span.start if error.span else -1)
+    found = sorted(errors, key=lambda error: error.span.order if error.span else ())
     if len(found) > MAX_ERRORS:
         last = found[MAX_ERRORS]
         message = f"more than {MAX_ERRORS} errors; this one and the rest are not shown"

@@ -1,0 +1,169 @@
+"""Includes to the statements that they stand for: recipes that ship, and files in the folder of the spec."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+
+from qtnc.errors import Diagnostic, SpecError, did_you_mean
+from qtnc.source import Source, Span
+from qtnc.spec import tree
+from qtnc.spec.file import read_text
+from qtnc.spec.header import header_faults
+from qtnc.spec.syntax import MAX_LENGTH, recover
+from qtnc.spec.values import RefusedError, listing
+from qtnc.spec.wording import MAX_ERRORS, clip, in_order
+
+ENDING = ".qtn"
+"""Of files that may be included: a spec makes us read no other."""
+
+MAX_DEPTH = 16
+"""Includes within includes."""
+
+
+def expanded(
+    spec: tree.SpecTree, errors: Iterable[Diagnostic], folder: Path
+) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
+    """Put statements in place of includes.
+
+    Parameters
+    ----------
+    spec, errors
+        What was read of a spec, and what is wrong with it.
+    folder
+        That of the spec: its includes start there, and no file outside it is read.
+
+    Returns
+    -------
+    SpecTree, tuple of Diagnostic
+        The whole, and all that is wrong with its syntax.
+
+    Raises
+    ------
+    SpecError
+        With all of that, where a file cannot be read: what it declares is not known then.
+    """
+    reader = _Reader(folder, MAX_LENGTH - len(spec.source.text), [*errors, *header_faults(spec)])
+    reader.places[folder.resolve() / Path(spec.source.name).name] = None
+    statements = tuple(reader.statements(spec, folder.resolve()))
+    if reader.unread:
+        raise SpecError(*in_order([*reader.errors, *reader.unread]))
+    whole = replace(spec, statements=statements, lost=spec.lost | reader.lost, includes=tuple(reader.found))
+    return whole, tuple(reader.errors)
+
+
+def recipes() -> tuple[str, ...]:
+    """Names of the recipes that ship."""
+    names = (entry.name for entry in files("qtnc.grammar").joinpath("recipes").iterdir())
+    return tuple(sorted(name.removesuffix(ENDING) for name in names if name.endswith(ENDING)))
+
+
+@dataclass
+class _Reader:
+    """One reading of all that a spec in ``folder`` includes, in the order of the text.
+
+    Attributes
+    ----------
+    left : characters that may still be read.
+    errors, unread : what is wrong inside of files, and with files that could not be read.
+    places : where each file or recipe is included, None for the spec itself.
+    """
+
+    folder: Path
+    left: int
+    errors: list[Diagnostic]
+    unread: list[Diagnostic] = field(default_factory=list)
+    lost: frozenset[str] = frozenset()
+    places: dict[Path | str, Span | None] = field(default_factory=dict)
+    found: list[tree.Included] = field(default_factory=list)
+
+    def statements(self, spec: tree.SpecTree, folder: Path) -> Iterator[tree.Statement]:
+        """Statements of a source in ``folder``, and in place of includes those of the sources included."""
+        for statement in spec.statements:
+            if not isinstance(statement, tree.Include):
+                yield statement
+            elif len(self.errors) + len(self.unread) <= MAX_ERRORS:
+                try:
+                    included, inner = self.read(statement, folder)
+                except RefusedError as refused:
+                    self.unread.append(refused.diagnostic)
+                else:
+                    yield from (s for s in self.statements(included, inner) if not isinstance(s, tree.Header))
+
+    def read(self, node: tree.Include, folder: Path) -> tuple[tree.SpecTree, Path]:
+        """Read what is included in a source in ``folder``, and say in which folder it is."""
+        if len(node.span.order) > MAX_DEPTH:
+            raise RefusedError(f"includes are nested deeper than {MAX_DEPTH}", node.span)
+        if isinstance(node.file, tree.Recipe):
+            self.once(node.file.name, node)
+            name, path, shown, text = f"<{node.file.name}>", None, f"<{node.file.name}>", _recipe(node.file)
+        else:
+            found = self.find(node.file, folder)
+            self.once(found, node)
+            name, folder = found.relative_to(self.folder.resolve()).as_posix(), found.parent
+            path = self.folder / name
+            shown, text = str(path), _text(found, node.file)
+        self.left -= len(text)
+        if self.left < 0:
+            raise RefusedError(f"a spec and what it includes have at most {MAX_LENGTH:,} characters", node.file.span)
+        source = Source(shown, text, node.span)
+        spec, errors = recover(source)
+        if errors and not spec.lost:
+            self.unread += errors  # of another version nothing was read
+        else:
+            self.errors += [*errors, *header_faults(spec)]
+        self.lost |= spec.lost
+        self.found.append(tree.Included(name, source, path))
+        return spec, folder
+
+    def find(self, file: tree.String, folder: Path) -> Path:
+        """Find a file from the folder of the source that includes it."""
+        root, named = self.folder.resolve(), f"`{clip(file.text)}`"
+        if not file.text.endswith(ENDING):
+            raise RefusedError(f"{named} does not end in `{ENDING}`", file.span, "other files cannot be included")
+        try:
+            path = (folder / file.text).resolve()
+            inside = not Path(file.text).is_absolute() and path.is_relative_to(root)
+            exists, is_file = path.exists(), path.is_file()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RefusedError(f"{named} is no path", file.span) from error
+        if not inside:
+            way_out = "a spec includes relative paths that stay in its own folder, links followed"
+            raise RefusedError(f"{named} lies outside of the folder of the spec", file.span, way_out)
+        if not is_file:
+            beside = [entry.name for entry in path.parent.glob(f"*{ENDING}")] if path.parent.is_dir() else []
+            message = f"{named} is no file" if exists else f"there is no {named}"
+            raise RefusedError(message, file.span, did_you_mean(path.name, beside))
+        return path
+
+    def once(self, key: Path | str, node: tree.Include) -> None:
+        """Refuse what is included already: its names would be declared twice, if it ever ended."""
+        text = f"`{clip(node.file.span.text)}`"
+        if key not in self.places:
+            self.places[key] = node.span
+            return
+        place = self.places[key]
+        if place is None or place in node.span.chain:
+            raise RefusedError(f"{text} includes itself", node.span)
+        raise RefusedError(
+            f"{text} is already included at {place.seen_from(node.span)}", node.span, "drop one of the two"
+        )
+
+
+def _recipe(recipe: tree.Recipe) -> str:
+    known = recipes()
+    if recipe.name not in known:
+        way_out = " ".join(filter(None, (did_you_mean(recipe.name, known), f"recipes are {_listed(known)}")))
+        raise RefusedError(f"unknown recipe `<{clip(recipe.name)}>`", recipe.span, way_out)
+    return files("qtnc.grammar").joinpath("recipes", recipe.name + ENDING).read_text(encoding="utf-8")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return listing(f"<{name}>" for name in names)
+
+
+def _text(path: Path, file: tree.String) -> str:
+    try:
+        return read_text(path)
+    except SpecError as error:
+        raise RefusedError(error.diagnostics[0].message, file.span) from error

@@ -1,0 +1,123 @@
+"""Values by name: `let` statements, and the values that stand in the place of their names."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from qtnc.errors import Diagnostic, did_you_mean
+from qtnc.source import Span
+from qtnc.spec import tree
+from qtnc.spec.values import RefusedError
+from qtnc.spec.wording import clip
+
+VALUES: dict[type[Any], str] = {
+    tree.Argument: "value",
+    tree.Binding: "value",
+    tree.Comparison: "value",
+    tree.Data: "take",
+    tree.Divisible: "divisor",
+    tree.Let: "value",
+    tree.Membership: "values",
+    tree.Sequence: "items",
+    tree.Top: "count",
+    tree.Verify: "tolerance",
+}
+"""Where the language has a value, by the node and its part: there a name that is let stands for its value."""
+
+SETTING = "--set"
+"""The source of values that the command line gives."""
+
+
+@dataclass
+class Lets:
+    """What names stand for, statement by statement.
+
+    Attributes
+    ----------
+    places : where each is let, in the whole spec.
+    given : values that the command line settles otherwise.
+    lost : names that bad statements may have let.
+    above : those that stand above.
+    used : every name in the place of a value, and the statement that lets it; None where none above does.
+    """
+
+    places: Mapping[str, Span]
+    given: Mapping[str, tree.Value]
+    lost: Collection[str]
+    above: dict[str, tree.Let] = field(default_factory=dict)
+    used: dict[Span, tree.Let | None] = field(default_factory=dict)
+
+    def declare(self, node: tree.Let) -> None:
+        """Let a name stand for a value.
+
+        Raises
+        ------
+        RefusedError
+            If it is let already, or its value is another name that is let below.
+        """
+        name = node.name.text
+        if name in self.above:
+            place = self.above[name].span.seen_from(node.span)
+            raise RefusedError(f"`{clip(name)}` is already let at {place}", node.name.span, "drop one of the two")
+        early = next((x for x in _names(node.value) if x.text in self.places and x.text not in self.above), None)
+        resolved: tree.Let = self.resolved(node)
+        self.above[name] = replace(resolved, value=self.given.get(name, resolved.value))
+        if early:
+            del self.used[early.span]  # it is no value that is wrong
+            if early.text == name:
+                raise RefusedError(f"`{clip(name)}` is let by itself", early.span)
+            raise RefusedError(self._below(early.span), early.span, "move it above this line")
+
+    def resolved(self, node: Any) -> Any:
+        """Put values in the place of their names, in a statement or a part of one."""
+        if isinstance(node, tuple):
+            return tuple(map(self.resolved, node))
+        if not is_dataclass(node) or isinstance(node, type | Span):
+            return node
+        parts = {part.name: getattr(node, part.name) for part in fields(node)}
+        place = VALUES.get(type(node))
+        changed = {n: self._valued(x) if n == place else self.resolved(x) for n, x in parts.items()}
+        return replace(node, **changed)
+
+    def explained(self, said: Diagnostic) -> Diagnostic | None:
+        """Add to what is wrong with a value where it was let; None where that statement is lost: it was said."""
+        if said.span not in self.used:
+            return said
+        name, let = said.span.text, self.used[said.span]
+        if let is not None:
+            value = f"`{clip(name)}` is `{clip(let.value.span.text)}`"
+            given = let.value.span.source.name == SETTING
+            place = f"by {SETTING}" if given else f"let at {let.span.seen_from(said.span)}"
+            return replace(said, help="; ".join(filter(None, (f"{value}, {place}", said.help))))
+        if name in self.lost and "let" in self.lost:
+            return None
+        if name in self.places:
+            return replace(said, help=f"{self._below(said.span)}: move it above this line")
+        way_out = did_you_mean(name, self.above) or said.help or f"let it above: `let {clip(name)} = VALUE`"
+        return replace(said, help=way_out)
+
+    def _valued(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(self._valued, value))
+        if not isinstance(value, tree.Name):
+            return self.resolved(value)
+        let = self.used[value.span] = self.above.get(value.text)
+        return value if let is None else _moved(let.value, value.span)
+
+    def _below(self, name: Span) -> str:
+        return f"`{clip(name.text)}` is let only at {self.places[name.text].seen_from(name)}"
+
+
+def _moved(value: tree.Value, span: Span) -> tree.Value:
+    """Give a value the place of the name that stands for it: what is wrong with it is wrong there."""
+    if isinstance(value, tree.Sequence):
+        return tree.Sequence(tuple(_moved(item, span) for item in value.items), span)
+    return replace(value, span=span)
+
+
+def _names(value: tree.Value) -> Iterator[tree.Name]:
+    if isinstance(value, tree.Name):
+        yield value
+    elif isinstance(value, tree.Sequence):
+        for item in value.items:
+            yield from _names(item)
