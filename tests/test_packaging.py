@@ -43,6 +43,7 @@ def test_the_wheel_holds_every_module_and_grammar(wheel: zipfile.ZipFile) -> Non
             for f in folder.iterdir()
             if f.suffix in suffixes or f.name == "py.typed"
         }
+    expected |= {f"qtnc/grammar/recipes/{f.name}" for f in (ROOT / "grammar" / "recipes").iterdir()}
     assert expected <= set(wheel.namelist())
     assert not [name for name in wheel.namelist() if name.startswith(("passes/", "grammar/", "tests/"))]
 

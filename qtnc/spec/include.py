@@ -126,7 +126,7 @@ class _Reader:
             inside = not Path(file.text).is_absolute() and path.is_relative_to(root)
             exists, is_file = path.exists(), path.is_file()
         except (OSError, RuntimeError, ValueError) as error:
-            raise RefusedError(f"{named} is no path", file.span) from error
+            raise RefusedError(f"there is no {named}", file.span) from error
         if not inside:
             way_out = "a spec includes relative paths that stay in its own folder, links followed"
             raise RefusedError(f"{named} lies outside of the folder of the spec", file.span, way_out)

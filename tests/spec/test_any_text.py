@@ -13,8 +13,12 @@ from qtnc.spec.read import read_source
 from qtnc.structures.registry import STRUCTURES
 
 GOOD = r"""qtn 1
-bind batch = 1, seq = 128
-data calib = npz("calib.npz") take 64
+let rows = 64
+let last = 11
+let ends = [0, last]
+let half = 50%
+bind batch = 1, seq = rows
+data calib = npz("calib.npz") take rows
 optimize memory
 select attn = MatMul where name ~ "layers.*.attn.*"
 select mlp  = (MatMul or Gemm) where name ~ re"layers\.\d+\.mlp" and not weight.elements >= 64Ki
@@ -22,7 +26,7 @@ select rest = * and not (attn or mlp)
 rewrite mlp  -> mpo(sites: [8x16, 16x24], max_bond: 64) on calib   # a comment
 rewrite attn -> lowrank(bytes: 30%)
 select hard = top 4 of (attn and MatMul) by entropy where not name ~ "top"
-select ends = * where block in [0, 11] or depth >= 90% and weight.rows divisible by 64
+select ends = * where block in ends or depth >= 90% and weight.rows divisible by 64
 select wide = * where weight.shape != *x1536 and not (weight.dtype == float16 or weight.bytes > 1Ki)
 select lost = bottom 2 of (attn - top 1 of attn by decay) by error of circuit | mpo(max_bond: 2)
 select late = downstream of hard - upstream of (mlp or downstream of lost)
@@ -36,7 +40,7 @@ stage final extends classical {   # a comment
 }
 emit torch
 emit qiskit(target: "line-9q", shots: 100_000) for hard
-verify outputs within 5% on calib
+verify outputs within half on calib
 """
 PIECES = [*GOOD.split(), *"()[]{}|,=:~.*\"#-'\\", "->", "\n", 're"', "stage", "best", "\0", "§", "\r", "1e9", "-3%"]
 PIECES += [
@@ -50,6 +54,11 @@ PIECES += [
     "upstream of",
     "bottom",
     "\nignore",
+    "\ninclude",
+    "\ninclude <llama>\n",
+    "<",
+    "\nlet",
+    "\nlet a = ",
 ]
 
 
@@ -64,7 +73,7 @@ def outcome(text: str) -> Spec | SpecError:
     else:
         assert all(diagnostic.message for diagnostic in found.diagnostics)
         spans = [diagnostic.span for diagnostic in found.diagnostics if diagnostic.span]
-        assert all(0 <= span.start <= span.end <= len(text) for span in spans)
+        assert all(0 <= span.start <= span.end <= len(span.source.text) for span in spans)
         assert found.diagnostics
         assert str(found).encode("utf-8")
     return found
@@ -111,6 +120,12 @@ BAD = [
     "top",
     "heal {}",
     "{ }",
+    "let",
+    "let x =",
+    "let auto = 1",
+    "include",
+    "include <none>",
+    'include "none.qtn"',
 ]
 
 

@@ -16,7 +16,7 @@ from qtnc.spec.form import formatted
 from qtnc.spec.syntax import lexemes, recover, vocabulary
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").rglob("*.qtn"))
+EXAMPLES = sorted(path for home in ("examples", "grammar") for path in (ROOT / home).rglob("*.qtn"))
 PAGES = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "language.md"))
 BLOCKS = [
     b for b in re.findall(r"^```qtn\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL) if not recover(Source("b", b))[1]
@@ -104,6 +104,8 @@ def test_any_spacing(text: str) -> None:
         ("# alone", "# alone\n"),
         ("qtn   1\n\n\n\nemit  onnx  ", "qtn 1\n\nemit onnx\n"),
         ("qtn 1\r\nemit onnx\r\n", "qtn 1\nemit onnx\n"),
+        ('include   "a.qtn"\ninclude<llama>', 'include "a.qtn"\ninclude <llama>\n'),
+        ("let a=[1,2 ]\nlet bcd=*x8", "let a   = [1, 2]\nlet bcd = *x8\n"),
         ("bind a=1,b =2", "bind a = 1, b = 2\n"),
         ("select a=( b or* )-c", "select a = (b or *) - c\n"),
         ("select a=*\nselect bcd=* #x\n#y", "select a   = *\nselect bcd = *  # x\n".replace("# x", "#x") + "#y\n"),
