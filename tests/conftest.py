@@ -84,6 +84,12 @@ def toys() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def vision() -> ModuleType:
+    """Models of images."""
+    return load("vision")
+
+
+@pytest.fixture(scope="session")
 def moe() -> ModuleType:
     """A decoder of mixtures of experts."""
     return load("moe")

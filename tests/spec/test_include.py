@@ -145,7 +145,11 @@ HEAD = "qtn 1\nemit onnx\n"
     [
         ('include "main.qtn"', "qtn 1", 'main.qtn:3:1: error: `"main.qtn"` includes itself'),
         ('include "other.qtn"', 'qtn 1\ninclude "main.qtn"', 'other.qtn:2:1: error: `"main.qtn"` includes itself'),
-        ('include "other.qtn"', 'qtn 1\ninclude "./other.qtn"', 'other.qtn:2:1: error: `"./other.qtn"` includes itself'),
+        (
+            'include "other.qtn"',
+            'qtn 1\ninclude "./other.qtn"',
+            'other.qtn:2:1: error: `"./other.qtn"` includes itself',
+        ),
         (
             'include "other.qtn"\ninclude "x/../other.qtn"',
             "qtn 1",
