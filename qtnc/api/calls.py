@@ -46,7 +46,7 @@ def plan(
     model : an ONNX file.
     spec : a .qtn file, or the text of a spec: a string of several lines, whose paths start at the working directory.
     stage : of the spec; the last one where None.
-    settings : bound sizes, or ``optimize``, in place of what the spec says.
+    settings : bound sizes, values that are let, or ``optimize``, in place of what the spec says.
     jobs : processes that fit layers.
     cache : whether to keep and find fits in the user's cache, or a folder to keep them in.
     progress : is told how far it is; see :class:`qtnc.Progress`.

@@ -64,7 +64,7 @@ def plan_table(plan: Plan) -> str:
     text += [f"{printable(e.layer)}: {e.reason}" for e in plan.layers if e.structure == "dense"]
     text += [f"{printable(e.layer)}: {_wins(e)}" for e in plan.layers if e.overruled]
     text += [f"{printable(x.layer)}: ignored by {printable(x.rule)}" for x in plan.ignored]
-    text += [f"{key} = {value} by --set" for key, value in plan.settings.items()]
+    text += [f"{key} = {printable(str(value))} by --set" for key, value in plan.settings.items()]
     text += [f"note: {note}" for note in plan.notes]
     text += _circuits(plan)
     text += _times(plan)

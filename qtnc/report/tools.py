@@ -108,6 +108,8 @@ def check_json(spec: Spec, checked: Checked | None) -> dict[str, Any]:
 def _chosen(names: tuple[str, ...] | None, layers: int) -> str:
     if names is None:
         return "decided by plan, for it reads weights"
+    if not names:
+        return f"none of {_counted(layers, 'layer')}"
     shown = ", ".join(map(printable, names[:SHOWN]))
     return f"{len(names)} of {_counted(layers, 'layer')}: {shown}{', ...' if len(names) > SHOWN else ''}"
 

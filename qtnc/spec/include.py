@@ -1,5 +1,6 @@
 """Includes to the statements that they stand for: recipes that ship, and files in the folder of the spec."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -121,19 +122,21 @@ class _Reader:
         root, named = self.folder.resolve(), f"`{clip(file.text)}`"
         if not file.text.endswith(ENDING):
             raise RefusedError(f"{named} does not end in `{ENDING}`", file.span, "other files cannot be included")
+        inside = not os.path.isabs(file.text) and Path(os.path.normpath(folder / file.text)).is_relative_to(root)
         try:
-            path = (folder / file.text).resolve()
-            inside = not Path(file.text).is_absolute() and path.is_relative_to(root)
-            exists, is_file = path.exists(), path.is_file()
+            path = (folder / file.text).resolve() if inside else folder
+            inside = inside and path.is_relative_to(root)
+            exists = inside and path.exists()
         except (OSError, RuntimeError, ValueError) as error:
             raise RefusedError(f"there is no {named}", file.span) from error
         if not inside:
             way_out = "a spec includes relative paths that stay in its own folder, links followed"
             raise RefusedError(f"{named} lies outside of the folder of the spec", file.span, way_out)
-        if not is_file:
-            beside = [entry.name for entry in path.parent.glob(f"*{ENDING}")] if path.parent.is_dir() else []
-            message = f"{named} is no file" if exists else f"there is no {named}"
-            raise RefusedError(message, file.span, did_you_mean(path.name, beside))
+        if not exists:
+            beside = (entry.name for entry in path.parent.glob(f"*{ENDING}"))
+            raise RefusedError(f"there is no {named}", file.span, did_you_mean(path.name, beside))
+        if not path.is_file():
+            raise RefusedError(f"{named} is no file", file.span)
         return path
 
     def once(self, key: Path | str, node: tree.Include) -> None:

@@ -1,4 +1,4 @@
-"""Tiny models of images under the names of their families: ViT as transformers writes it, ResNet as torchvision does."""
+"""Tiny models of images, under the names that transformers has for a ViT and torchvision for a ResNet."""
 
 import torch
 from torch import Tensor, nn

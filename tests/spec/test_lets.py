@@ -118,10 +118,12 @@ KNOWN = "what can be set: `batch`, `share`, `file` and `optimize`"
         ("share=1\nemit torch", "--set share=1: error: `1` is no value\n  = help: as in `--set share=30%`"),
         (
             "share=3",
-            "spec.qtn:6:29: error: `bytes` takes a percentage above 0% and up to 100%, not `share`\n"
-            "  6 | rewrite a -> lowrank(bytes: share)\n"
-            "    |                             ^^^^^\n"
-            "  = help: `share` is `3`, by --set; did you mean `3%`?",
+            (
+                "spec.qtn:6:29: error: `bytes` takes a percentage above 0% and up to 100%, not `share`\n"
+                "  6 | rewrite a -> lowrank(bytes: share)\n"
+                "    |                             ^^^^^\n"
+                "  = help: `share` is `3`, by --set; did you mean `3%`?"
+            ),
         ),
     ],
 )

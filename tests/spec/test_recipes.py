@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,14 +68,14 @@ def test_language_models(
 ) -> None:
     layers = inspect(families(recipe, exporter).onnx)
     assert selected(read, recipe, layers) == expected
-    assert sorted(sum(expected.values(), [])) == sorted(layer.name for layer in layers)
+    assert sorted(chain.from_iterable(expected.values())) == sorted(layer.name for layer in layers)
 
 
 @pytest.mark.parametrize("exporter", ["dynamo", "legacy"])
 def test_vision_transformers(exporter: str, read: Read, vision: ModuleType, image_model: Callable[..., Path]) -> None:
     layers = inspect(image_model(vision, "vit", exporter))
     assert selected(read, "vit", layers) == VIT
-    assert sorted(sum(VIT.values(), [])) == sorted(layer.name for layer in layers)
+    assert sorted(chain.from_iterable(VIT.values())) == sorted(layer.name for layer in layers)
 
 
 @pytest.mark.parametrize("exporter", ["dynamo", "legacy"])
