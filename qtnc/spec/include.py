@@ -45,8 +45,8 @@ def expanded(
         With all of that, where a file cannot be read: what it declares is not known then.
     """
     reader = _Reader(folder, MAX_LENGTH - len(spec.source.text), [*errors, *header_faults(spec)])
-    reader.places[folder.resolve() / Path(spec.source.name).name] = None
-    statements = tuple(reader.statements(spec, folder.resolve()))
+    reader.places[Path(spec.source.name).name] = None
+    statements = tuple(reader.statements(spec, reader.root))
     if reader.unread:
         raise SpecError(*in_order([*reader.errors, *reader.unread]))
     whole = replace(spec, statements=statements, lost=spec.lost | reader.lost, includes=tuple(reader.found))
@@ -67,7 +67,7 @@ class _Reader:
     ----------
     left : characters that may still be read.
     errors, unread : what is wrong inside of files, and with files that could not be read.
-    places : where each file or recipe is included, None for the spec itself.
+    places : where each file or recipe is included, by its path from the folder; None for the spec itself.
     """
 
     folder: Path
@@ -75,8 +75,11 @@ class _Reader:
     errors: list[Diagnostic]
     unread: list[Diagnostic] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
-    places: dict[Path | str, Span | None] = field(default_factory=dict)
+    places: dict[str, Span | None] = field(default_factory=dict)
     found: list[tree.Included] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.root = Path(os.path.realpath(self.folder))
 
     def statements(self, spec: tree.SpecTree, folder: Path) -> Iterator[tree.Statement]:
         """Statements of a source in ``folder``, and in place of includes those of the sources included."""
@@ -96,21 +99,22 @@ class _Reader:
         if len(node.span.order) > MAX_DEPTH:
             raise RefusedError(f"includes are nested deeper than {MAX_DEPTH}", node.span)
         if isinstance(node.file, tree.Recipe):
-            self.once(node.file.name, node)
-            name, path, shown, text = f"<{node.file.name}>", None, f"<{node.file.name}>", _recipe(node.file)
+            name, path = f"<{node.file.name}>", None
+            self.once(name, node)
+            text = _recipe(node.file)
         else:
             found = self.find(node.file, folder)
-            self.once(found, node)
-            name, folder = found.relative_to(self.folder.resolve()).as_posix(), found.parent
+            name, folder = found.relative_to(self.root).as_posix(), found.parent
             path = self.folder / name
-            shown, text = str(path), _text(found, node.file)
+            self.once(name, node)
+            text = _text(path, node.file)
         self.left -= len(text)
         if self.left < 0:
             raise RefusedError(f"a spec and what it includes have at most {MAX_LENGTH:,} characters", node.file.span)
-        source = Source(shown, text, node.span)
+        source = Source(str(path or name), text, node.span)
         spec, errors = recover(source)
-        if errors and not spec.lost:
-            self.unread += errors  # of another version nothing was read
+        if errors and (not spec.lost or len(errors) > MAX_ERRORS):
+            self.unread += errors  # another version, of which nothing was read, or too many errors to read on
         else:
             self.errors += [*errors, *header_faults(spec)]
         self.lost |= spec.lost
@@ -118,39 +122,34 @@ class _Reader:
         return spec, folder
 
     def find(self, file: tree.String, folder: Path) -> Path:
-        """Find a file from the folder of the source that includes it."""
-        root, named = self.folder.resolve(), f"`{clip(file.text)}`"
+        """Find a file from the folder of the source that includes it, links followed."""
+        named = f"`{clip(file.text)}`"
         if not file.text.endswith(ENDING):
             raise RefusedError(f"{named} does not end in `{ENDING}`", file.span, "other files cannot be included")
-        inside = not os.path.isabs(file.text) and Path(os.path.normpath(folder / file.text)).is_relative_to(root)
-        try:
-            path = (folder / file.text).resolve() if inside else folder
-            inside = inside and path.is_relative_to(root)
-            exists = inside and path.exists()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise RefusedError(f"there is no {named}", file.span) from error
-        if not inside:
+        written = Path(os.path.normpath(folder / file.text))
+        # Only what its words leave in the folder is asked of the system.
+        inside = not os.path.isabs(file.text) and written.is_relative_to(self.root)
+        path = Path(os.path.realpath(written)) if inside else written
+        if not inside or not path.is_relative_to(self.root):
             way_out = "a spec includes relative paths that stay in its own folder, links followed"
             raise RefusedError(f"{named} lies outside of the folder of the spec", file.span, way_out)
-        if not exists:
-            beside = (entry.name for entry in path.parent.glob(f"*{ENDING}"))
-            raise RefusedError(f"there is no {named}", file.span, did_you_mean(path.name, beside))
-        if not path.is_file():
+        if os.path.isfile(path):
+            return path
+        if os.path.exists(path):
             raise RefusedError(f"{named} is no file", file.span)
-        return path
+        beside = (entry.name for entry in path.parent.glob(f"*{ENDING}"))
+        raise RefusedError(f"there is no {named}", file.span, did_you_mean(path.name, beside))
 
-    def once(self, key: Path | str, node: tree.Include) -> None:
+    def once(self, name: str, node: tree.Include) -> None:
         """Refuse what is included already: its names would be declared twice, if it ever ended."""
-        text = f"`{clip(node.file.span.text)}`"
-        if key not in self.places:
-            self.places[key] = node.span
+        if name not in self.places:
+            self.places[name] = node.span
             return
-        place = self.places[key]
+        place, text = self.places[name], f"`{clip(node.file.span.text)}`"
         if place is None or place in node.span.chain:
             raise RefusedError(f"{text} includes itself", node.span)
-        raise RefusedError(
-            f"{text} is already included at {place.seen_from(node.span)}", node.span, "drop one of the two"
-        )
+        message = f"{text} is already included at {place.seen_from(node.span)}"
+        raise RefusedError(message, node.span, "drop one of the two")
 
 
 def _recipe(recipe: tree.Recipe) -> str:

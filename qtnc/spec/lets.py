@@ -7,6 +7,7 @@ from typing import Any
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import tree
+from qtnc.spec.syntax import MAX_LENGTH
 from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import clip
 
@@ -39,6 +40,7 @@ class Lets:
     lost : names that bad statements may have let.
     above : those that stand above.
     used : every name in the place of a value, and the statement that lets it; None where none above does.
+    left : characters that names may still stand for: what a short text makes of itself is bounded as texts are.
     """
 
     places: Mapping[str, Span]
@@ -46,6 +48,7 @@ class Lets:
     lost: Collection[str]
     above: dict[str, tree.Let] = field(default_factory=dict)
     used: dict[Span, tree.Let | None] = field(default_factory=dict)
+    left: int = MAX_LENGTH
 
     def declare(self, node: tree.Let) -> None:
         """Let a name stand for a value.
@@ -97,12 +100,20 @@ class Lets:
         return replace(said, help=way_out)
 
     def _valued(self, value: Any) -> Any:
+        """Put the value of a name in its place; a list in a list is no value, and its name is left there."""
         if isinstance(value, tuple):
-            return tuple(map(self._valued, value))
+            moved = map(self._valued, value)
+            return tuple(item if isinstance(x, tree.Sequence) else x for item, x in zip(value, moved, strict=True))
         if not isinstance(value, tree.Name):
             return self.resolved(value)
         let = self.used[value.span] = self.above.get(value.text)
-        return value if let is None else _moved(let.value, value.span)
+        if let is None:
+            return value
+        self.left -= _length(let.value)
+        if self.left < 0:
+            message = f"names stand for more than {MAX_LENGTH:,} characters in all"
+            raise RefusedError(message, value.span, "a spec is no longer than that with values in place of names")
+        return _moved(let.value, value.span)
 
     def _below(self, name: Span) -> str:
         return f"`{clip(name.text)}` is let only at {self.places[name.text].seen_from(name)}"
@@ -113,6 +124,10 @@ def _moved(value: tree.Value, span: Span) -> tree.Value:
     if isinstance(value, tree.Sequence):
         return tree.Sequence(tuple(_moved(item, span) for item in value.items), span)
     return replace(value, span=span)
+
+
+def _length(value: tree.Value) -> int:
+    return sum(map(_length, value.items)) + 1 if isinstance(value, tree.Sequence) else len(value.text)
 
 
 def _names(value: tree.Value) -> Iterator[tree.Name]:

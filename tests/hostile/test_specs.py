@@ -19,6 +19,15 @@ REFUSED = {
     "shots": f"{REWRITE}{BOTH}emit qiskit(shots: 1000000000000000000000)\n",
     "expression": f'select it = * where name ~ re"{"(a*)*" * 300}"\n',
     "brackets": f"select it = {'(' * 50_000}MatMul{')' * 50_000}\n",
+    "lists of lists": "let a0 = [1, 1]\n"
+    + "".join(f"let a{i} = [a{i - 1}, a{i - 1}]\n" for i in range(1, 100))
+    + f"select it = * where block in a99\n{REWRITE}lowrank(rank: 2)\n",
+    "long lists": f"let a = [{'1, ' * 30_000}1]\n"
+    + "".join(f"select s{i} = * where block in a\n" for i in range(5000)),
+    "patterns": f'let p = re"{"a?" * 450}"\n' + "".join(f"select s{i} = * where name ~ p\n" for i in range(6000)),
+    "include of itself": 'include "spec.qtn"\n',
+    "include above": 'include "../../../../../../dev/zero.qtn"\n',
+    "include of a device": 'include "/dev/zero"\n',
     "data above": 'data d = npz("/dev/zero")\n' + REWRITE + "lowrank(rank: 2) on d\n",
     "data with nul": 'data d = npz("a\0b")\n' + REWRITE + "lowrank(rank: 2) on d\n",
 }
