@@ -14,6 +14,7 @@ from qtnc.errors import UsageError
 from qtnc.source import Source, Span
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source
+from qtnc.spec.syntax import MAX_LENGTH
 from qtnc.structures.registry import STRUCTURES
 
 Read = Callable[[str], Spec]
@@ -103,6 +104,16 @@ def test_any_count(number: int) -> None:
     spec = spec_of("rewrite a -> lowrank(rank: n)", f"let n = {number}", [f"n={number + 1}"])
     assert spec.rewrites[0].structure.rank == number + 1
     assert spec.settings == {"n": str(number + 1)}
+
+
+def test_names_stand_for_as_much_as_a_spec_may_be_long(said: Callable[[str], list[str]]) -> None:
+    uses = MAX_LENGTH // 1000
+    text = f'qtn 1\nlet p = "{"x" * 1000}"\n' + "".join(f"select s{i} = * where name ~ p\n" for i in range(uses + 2))
+    message = f"names stand for more than {MAX_LENGTH:,} characters in all"
+    assert said(f"{text}emit onnx\n") == [
+        f"{uses + i + 3}:{len(f'select s{uses + i} = * where name ~ ') + 1} {message}" for i in (0, 1)
+    ]
+    assert said(f"{text.rsplit('select', 2)[0]}emit onnx\n") == []
 
 
 KNOWN = "what can be set: `batch`, `share`, `file` and `optimize`"
