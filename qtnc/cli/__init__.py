@@ -23,6 +23,7 @@ from qtnc.cli import (
     passes,
     planning,
     running,
+    structures,
     verifying,
     why,
 )
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         running,
         optimising,
         passes,
+        structures,
         caching,
     ):
         command.add(commands)

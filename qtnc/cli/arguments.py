@@ -18,6 +18,14 @@ def inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="settle a bound size, or optimize, otherwise"
     )
+    plugins(parser)
+
+
+def plugins(parser: argparse.ArgumentParser) -> None:
+    """Whether code of other packages may run."""
+    parser.add_argument(
+        "--no-plugins", dest="plugins", action="store_false", help="refuse structures of other packages"
+    )
 
 
 def working(parser: argparse.ArgumentParser) -> None:
