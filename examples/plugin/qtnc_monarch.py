@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from qtnc.structures.options import option
 from qtnc.structures.structure import (
@@ -78,22 +79,11 @@ class Monarch:
 
     def fit(self, problem: Problem) -> Arrays:
         """L (K, M/K, K, rank) and R (K, K, rank, N/K): tiles truncated one by one, then R solved for with all data."""
-        left, right = self._truncated(self._padded(problem.weight))
-        if problem.covariance is None:
-            return left, right
-        upper = root(problem.covariance).T  # |X A| = |upper A|
-        left, _ = self._truncated(self._padded(problem.weight), self._metrics(problem.covariance))
         tiles = self._padded(problem.weight)
-        rows = problem.shape[0]
-        for b in range(self.blocks):
-            basis = np.zeros((tiles.shape[0] * tiles.shape[1], self.blocks * self._rank))
-            for a in range(self.blocks):
-                tile = slice(a * tiles.shape[1], (a + 1) * tiles.shape[1])
-                basis[tile, a * self._rank : (a + 1) * self._rank] = left[a, :, b]
-            wanted = tiles[:, :, b].reshape(len(basis), -1)[:rows]
-            solved = np.linalg.lstsq(upper @ basis[:rows], upper @ wanted)[0]
-            right[b] = solved.reshape(right[b].shape)
-        return left, right
+        if problem.covariance is None:
+            return self._truncated(tiles)
+        left, _ = self._truncated(tiles, self._metrics(problem.covariance))
+        return left, self._solved(tiles, left, problem.covariance)
 
     def dense(self, cores: Arrays, shape: tuple[int, int]) -> Matrix:
         """Put the tiles together."""
@@ -133,6 +123,16 @@ class Monarch:
         right = np.linalg.svd(weighted, full_matrices=False)[2][:, :, : self._rank]
         left = stacked @ right.swapaxes(2, 3)
         return left.transpose(0, 2, 1, 3), np.ascontiguousarray(right.swapaxes(0, 1))
+
+    def _solved(self, tiles: Matrix, left: Matrix, covariance: Matrix) -> Matrix:
+        """The R that is best beside L: least squares for each column of tiles, whose tiles read correlated inputs."""
+        upper, columns = root(covariance).T, tiles.shape[3]  # |X A| is |upper A| for every A
+        right = np.empty((self.blocks, self.blocks, self._rank, columns))
+        for b in range(self.blocks):
+            basis = block_diag(*left[:, :, b])[: len(covariance)]
+            wanted = tiles[:, :, b].reshape(-1, columns)[: len(covariance)]
+            right[b] = np.linalg.lstsq(upper @ basis, upper @ wanted)[0].reshape(right[b].shape)
+        return right
 
     def _metrics(self, covariance: Matrix) -> Matrix:
         """Root of each diagonal block of a covariance (M, M), padded with the identity: (K, M/K, M/K)."""

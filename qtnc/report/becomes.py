@@ -16,8 +16,8 @@ def becomes(entry: LayerPlan) -> str:
 
 def _settled(structure: str, settled: Mapping[str, Any]) -> str:
     if structure == "circuit":
-        inner = settled["inner"]
-        return f"{structure} {settled['layout']} {settled['depth']} | {_settled(inner['structure'], inner)}"
+        inner = dict(settled["inner"])
+        return f"{structure} {settled['layout']} {settled['depth']} | {_settled(inner.pop('structure'), inner)}"
     if structure == "lowrank":
         return f"{structure} {settled['rank']}"
     if structure == "mpo":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from qtnc.errors import Diagnostic, PluginError, printable
 from qtnc.structures.registry import STRUCTURES
@@ -53,7 +53,7 @@ class Plugin:
             raise self._wrong("is no dataclass")
         if missing := [member for member in MEMBERS if not hasattr(found, member)]:
             raise self._wrong(f"is no structure: it has no {', '.join(f'`{member}`' for member in missing)}")
-        structure: type[Structure] = found
+        structure = cast("type[Structure]", found)
         if structure.name != self.name:
             raise self._wrong(f"calls itself `{printable(str(structure.name))}`")
         return structure
