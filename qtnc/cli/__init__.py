@@ -33,7 +33,7 @@ INTERRUPTED = 130
 LONGEST_PATH = 1000
 """Characters of a path in a message."""
 
-BUG = "this is a bug in qtnc; please report it with the model and the spec"
+BUG = "this is a bug in {}; please report it with the model and the spec"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for diagnostic in error.diagnostics:
             print(diagnostic.render(), file=sys.stderr)
         if isinstance(error, InternalError):
-            print(f"{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+            print(_bug(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -69,9 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("QTNC_TRACEBACK"):
             raise
         message = f"error: internal error: {type(error).__name__}: {visible(str(error))}"
-        print(f"{message}\n{BUG}; QTNC_TRACEBACK=1 shows where", file=sys.stderr)
+        print(f"{message}\n{_bug(error)}", file=sys.stderr)
         return InternalError.exit_code
     return code
+
+
+def _bug(error: BaseException) -> str:
+    """Whose bug it is, and how to see where: structures of other packages fail too."""
+    from qtnc.structures.plugins import blamed
+
+    return f"{BUG.format(blamed(error) or 'qtnc')}; QTNC_TRACEBACK=1 shows where"
 
 
 def _streams() -> None:

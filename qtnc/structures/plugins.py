@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from traceback import walk_tb
 from typing import Any, Final, cast
 
 from qtnc.errors import Diagnostic, PluginError, printable
@@ -116,6 +117,19 @@ class Structures(Mapping[str, type[Structure]]):
 def at_hand(structures: Mapping[str, type[Any]]) -> Mapping[str, type[Any]]:
     """Those of some structures that are there without importing another package."""
     return STRUCTURES if isinstance(structures, Structures) else structures
+
+
+def blamed(error: BaseException) -> str | None:
+    """The package in whose structure an error arose, as the traceback tells; None where it was in qtnc itself."""
+    homes = {plugin.entry.module.partition(".")[0]: plugin.package for plugin in Structures().plugins}
+    found: BaseException | None = error
+    while found is not None:
+        for frame, _ in walk_tb(found.__traceback__):
+            home = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if home in homes:
+                return homes[home]
+        found = found.__cause__
+    return None
 
 
 def packages_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 Install = Callable[..., Path]
 
 SOURCE = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from qtnc.structures.lowrank import LowRank
 from qtnc.structures.options import option
@@ -28,11 +28,16 @@ class Thin(LowRank):
     '''Low rank by another name.'''
     name: ClassVar[str] = "{name}"
     k: int = option("count", 1, "some number")
+
+    def settle(self, settled, shape, kept):
+        return replace(self, rank=super().settle(settled, shape, kept).rank)
 """
 
 
 def spec(place: Any, rewrite: str) -> Path:
-    place.spec.write_text(f"qtn 1\nbind batch = 4\nselect up = MatMul\nrewrite up -> {rewrite}\nemit onnx\n")
+    place.spec.write_text(
+        f"qtn 1\nbind batch = 4\nselect up = MatMul\nrewrite up -> {rewrite}\nemit onnx\noptimize memory\n"
+    )
     return Path(place.spec)
 
 
@@ -55,7 +60,10 @@ def test_it_has_no_pass_of_its_own_and_is_rewritten(install: Install, qtnc: Run,
     install("other-kin", {"kin": "other_kin:Thin"}, SOURCE.format(name="kin"))
     done = qtnc("compile", place.model, spec(place, "kin(rank: 2, k: 3)"), "-o", place.out, "--verify-each")
     assert done.code == 0, done.err
-    assert "matmul-to-network: y differs" in done.err
+    assert "  kin rank 2  " in done.out
+    without = ("--force", "--disable-pass", "matmul-to-network")
+    done = qtnc("compile", place.model, place.spec, "-o", place.folder / "dense", *without)
+    assert "up stays dense: the pipeline has no pass to kin" in done.out
     assert json.loads((place.out / "manifest.json").read_text())["versions"]["other-kin"] == "1.0"
     assert packages_of(["kin", "lowrank"]) == ("other-kin",)
 
@@ -137,3 +145,14 @@ def test_structures_are_listed(install: Install, qtnc: Run) -> None:
     assert [line.split()[0] for line in table[1:] if not line.startswith(" ")] == [*STRUCTURES, "nice", "(poor)"]
     refused = json.loads(qtnc("structures", "--no-plugins", "--format", "json").out)
     assert [entry["name"] for entry in refused if entry["usable"]] == list(STRUCTURES)
+
+
+@pytest.mark.parametrize("member", ["check(self)", "propose(self, problem)", "fit(self, problem)"])
+def test_a_failure_is_blamed_on_its_package(member: str, install: Install, qtnc: Run, place: Any) -> None:
+    source = SOURCE.format(name="weak") + f"    def {member}:\n        raise ValueError('mine')\n"
+    install("other-weak", {"weak": "other_weak:Thin"}, source)
+    done = qtnc("compile", place.model, spec(place, "weak(rank: 2)"), "-o", place.out)
+    assert (done.code, done.out) == (70, "")
+    assert "mine" in done.err
+    assert "this is a bug in other-weak; please report it" in done.err
+    assert not place.out.exists()

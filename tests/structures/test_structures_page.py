@@ -47,6 +47,14 @@ def test_the_class_compiles_by_the_spec(kind: Any, qtnc: Callable[..., Any], pla
     np.testing.assert_allclose(emitted, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_what_does_not_fit_is_said_at_the_spec(kind: Any, qtnc: Callable[..., Any], place: Any) -> None:
+    place.spec.write_text(BLOCKS["qtn"].replace("blocks: 4", "blocks: 5"))
+    done = qtnc("plan", place.model, place.spec)
+    assert (done.code, done.out) == (1, "")
+    assert f"{place.spec}:4:1: error:" in done.err
+    assert "5 blocks do not divide a weight of 16x24" in done.err
+
+
 def test_the_fit_is_the_best_there_is(kind: Any, make_covariance: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
     for covariance in (None, make_covariance("full", 8, 0)):
