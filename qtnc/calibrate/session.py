@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from threading import Timer
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as MissingKernel
 
 from qtnc.calibrate.data import Feed
+from qtnc.calibrate.watchdog import WATCHDOG
 from qtnc.errors import DataError, Diagnostic, printable
 from qtnc.ir.initializers import in_memory
 from qtnc.ir.widening import is_narrow, widened
@@ -65,13 +65,8 @@ def run(
     """
     given = onnxruntime.RunOptions()
     given.log_severity_level = 4
-    timer = Timer(LONGEST, setattr, (given, "terminate", True))
-    timer.daemon = True
-    timer.start()
-    try:
+    with WATCHDOG.over(given, LONGEST):
         return [np.asarray(found) for found in session.run(list(names), as_judged(feed), given)]
-    finally:
-        timer.cancel()
 
 
 def check_fits(model: ir.Model, place: str | None = None) -> None:

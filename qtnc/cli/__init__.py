@@ -27,13 +27,14 @@ from qtnc.cli import (
     verifying,
     why,
 )
+from qtnc.cli.reproducer import write_reproducer
 from qtnc.errors import InternalError, QtncError, printable, visible
 
 INTERRUPTED = 130
 LONGEST_PATH = 1000
 """Characters of a path in a message."""
 
-BUG = "this is a bug in {}; please report it with the model and the spec"
+BUG = "this is a bug in {}; please report it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for diagnostic in error.diagnostics:
             print(diagnostic.render(), file=sys.stderr)
         if isinstance(error, InternalError):
-            print(_bug(error), file=sys.stderr)
+            _own_up(error, options, arguments)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -68,17 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("QTNC_TRACEBACK"):
             raise
-        message = f"error: internal error: {type(error).__name__}: {visible(str(error))}"
-        print(f"{message}\n{_bug(error)}", file=sys.stderr)
+        print(f"error: internal error: {type(error).__name__}: {visible(str(error))}", file=sys.stderr)
+        _own_up(error, options, arguments)
         return InternalError.exit_code
     return code
 
 
-def _bug(error: BaseException) -> str:
-    """Whose bug it is, and how to see where: structures of other packages fail too."""
+def _own_up(error: BaseException, options: argparse.Namespace, arguments: Sequence[str] | None) -> None:
+    """Say whose bug it is, for structures of other packages fail too, and leave what a report of it needs."""
     from qtnc.structures.plugins import blamed
 
-    return f"{BUG.format(blamed(error) or 'qtnc')}; QTNC_TRACEBACK=1 shows where"
+    folder = write_reproducer(error, options, sys.argv[1:] if arguments is None else arguments)
+    said = BUG.format(blamed(error) or "qtnc")
+    print(said + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
 
 
 def _streams() -> None:

@@ -76,3 +76,31 @@ def test_values_larger_than_the_machine_are_named(toys: ModuleType, monkeypatch:
     monkeypatch.setattr(session, "available", lambda: 4 * 1000 * 24 - 1)  # `a` and `b` are (1000, 24) in float32
     with pytest.raises(DataError, match="`a` takes 96.0 kB"):
         session.check_fits(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_one_thread_watches_all_runs_and_those_of_a_fork() -> None:
+    """A run is asked to end when its time is up, another that began later is not."""
+    import os
+    import threading
+    import time
+
+    import onnxruntime
+
+    from qtnc.calibrate.watchdog import Watchdog
+
+    def ends(dog: Watchdog) -> bool:
+        short, long = onnxruntime.RunOptions(), onnxruntime.RunOptions()
+        with dog.over(long, 600.0), dog.over(short, 0.0):
+            end = time.monotonic() + 30.0
+            while not short.terminate and time.monotonic() < end:
+                time.sleep(0.01)
+            return bool(short.terminate and not long.terminate)
+
+    dog, before = Watchdog(), threading.active_count()
+    assert [ends(dog) for _ in range(3)] == [True] * 3
+    assert threading.active_count() == before + 1
+    process = os.fork()
+    if not process:
+        os._exit(0 if ends(dog) else 1)
+    assert os.waitpid(process, 0)[1] == 0

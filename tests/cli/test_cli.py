@@ -283,6 +283,8 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 def test_a_bug_is_70_and_says_so(qtnc: Run, place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QTNC_TRACEBACK", raising=False)
+    (place.folder / "here").mkdir()
+    monkeypatch.chdir(place.folder / "here")
     command = ("compile", place.model, place.spec, "-o", place.out)
     fail(monkeypatch, ZeroDivisionError("of \x1b[31m"))
     done = qtnc(*command)
@@ -293,7 +295,30 @@ def test_a_bug_is_70_and_says_so(qtnc: Run, place: Any, monkeypatch: pytest.Monk
     done = qtnc(*command)
     assert (done.code, done.out) == (70, "")
     assert done.err.startswith("error: internal error: IndexError: list index out of range\nthis is a bug in qtnc")
-    assert names(place.folder) == ["model.onnx", "spec.qtn"]
+    assert names(place.folder) == ["here", "model.onnx", "spec.qtn"]
+    first, second = sorted((place.folder / "here").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert f"please report it with {second}, which has all that is needed\n" in done.err
+    told = (first / "command.txt").read_text()
+    assert told.startswith(f"qtnc 'compile' '{place.model}' '{place.spec}' '-o' '{place.out}'\n")
+    assert f"'model.onnx', {place.model.stat().st_size:,} bytes" in told
+    assert "onnxruntime 1." in told
+    assert "ZeroDivisionError" in (first / "traceback.txt").read_text()
+    copies = {path.name.partition("-")[2]: path.read_bytes() for path in first.iterdir() if "-" in path.name}
+    assert copies == {path.name: path.read_bytes() for path in (place.model, place.spec)}
+
+
+def test_a_bug_in_a_folder_that_cannot_be_written(
+    qtnc: Run, place: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The reproducer goes to where the system keeps what is temporary; large files are named only."""
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("qtnc.cli.reproducer.LARGEST", 10)
+    fail(monkeypatch, ZeroDivisionError("of"))
+    assert qtnc("compile", place.model, place.spec, "-o", place.out).code == 70
+    (folder,) = tmp_path.glob("qtnc-bug-*")
+    assert names(folder) == ["command.txt", "traceback.txt"]
+    assert "too large to be copied" in (folder / "command.txt").read_text()
 
 
 def test_a_bug_is_shown_where_one_asks(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:

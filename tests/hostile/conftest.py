@@ -88,9 +88,9 @@ class Sandbox:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["subprocess.Popen[str]"]:
-    """The process that forks. Qiskit keeps a list of its plug-ins in the user's cache, which is elsewhere here."""
-    cache = tmp_path_factory.mktemp("cache")
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "XDG_CACHE_HOME": str(cache)}
+    """The process that forks. Fits and Qiskit's list of its plug-ins are kept in the user's cache, elsewhere here."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "XDG_CACHE_HOME": cache, "QTNC_CACHE_DIR": f"{cache}/qtnc"}
     command = [sys.executable, "-W", "ignore", str(SANDBOX)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

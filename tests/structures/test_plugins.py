@@ -148,7 +148,10 @@ def test_structures_are_listed(install: Install, qtnc: Run) -> None:
 
 
 @pytest.mark.parametrize("member", ["check(self)", "propose(self, problem)", "fit(self, problem)"])
-def test_a_failure_is_blamed_on_its_package(member: str, install: Install, qtnc: Run, place: Any) -> None:
+def test_a_failure_is_blamed_on_its_package(
+    member: str, install: Install, qtnc: Run, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
     source = SOURCE.format(name="weak") + f"    def {member}:\n        raise ValueError('mine')\n"
     install("other-weak", {"weak": "other_weak:Thin"}, source)
     done = qtnc("compile", place.model, spec(place, "weak(rank: 2)"), "-o", place.out)
