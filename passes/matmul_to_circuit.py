@@ -24,4 +24,4 @@ class MatmulToCircuit:
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite every layer decided to be circuits around something."""
-        return replace_products(model, self.decisions, Circuits, self.name, self.work)
+        return replace_products(model, self.decisions, {Circuits.name}, self.name, self.work)

@@ -24,4 +24,4 @@ class MatmulToLowrank:
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite every layer decided to be low rank."""
-        return replace_products(model, self.decisions, LowRank, self.name, self.work)
+        return replace_products(model, self.decisions, {LowRank.name}, self.name, self.work)

@@ -24,4 +24,4 @@ class MatmulToMpo:
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite every layer decided to be an MPO."""
-        return replace_products(model, self.decisions, Mpo, self.name, self.work)
+        return replace_products(model, self.decisions, {Mpo.name}, self.name, self.work)

@@ -40,7 +40,7 @@ from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.source import Source
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source, read_spec
-from qtnc.structures.registry import STRUCTURES
+from qtnc.structures.plugins import Structures
 from qtnc.verify.check import check_folder, feeds_of, read_original
 from qtnc.verify.halved import halved_original
 from qtnc.verify.speed import measure_speed
@@ -65,10 +65,18 @@ class Compiled:
 
 
 def read(
-    model_path: Path, spec_text: Path | Source, stage: str | None = None, settings: Sequence[str] = ()
+    model_path: Path,
+    spec_text: Path | Source,
+    stage: str | None = None,
+    settings: Sequence[str] = (),
+    *,
+    plugins: bool = True,
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
-    """Read everything that a compile is made from; ``stage`` is None for the last one in the spec."""
-    spec = _spec(spec_text, stage, settings)
+    """Read everything that a compile is made from.
+
+    ``stage`` is None for the last one in the spec; ``plugins`` says whether it may name structures of other packages.
+    """
+    spec = _spec(spec_text, stage, settings, plugins=plugins)
     model = read_model(model_path, asked_opset(spec))
     data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
     return model, spec, data
@@ -90,25 +98,35 @@ def plan(
     stage: str | None = None,
     settings: Sequence[str] = (),
     work: Work = Work(),
+    *,
+    plugins: bool = True,
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
-    model, spec, data = read(model_path, spec_text, stage, settings)
+    model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
     return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
 
 
-def check(spec_text: Path | Source, model_path: Path | None, stage: str | None = None) -> tuple[Spec, Checked | None]:
+def check(
+    spec_text: Path | Source, model_path: Path | None, stage: str | None = None, *, plugins: bool = True
+) -> tuple[Spec, Checked | None]:
     """A spec, read whole, and what it selects of a model where one is given; no weight is read."""
     if model_path is None:
-        return _spec(spec_text, stage), None
-    model, spec, _ = read(model_path, spec_text, stage)
+        return _spec(spec_text, stage, plugins=plugins), None
+    model, spec, _ = read(model_path, spec_text, stage, plugins=plugins)
     return spec, check_spec(prepare(model), spec)
 
 
 def why(
-    model_path: Path, spec_text: Path | Source, layer: str, stage: str | None = None, settings: Sequence[str] = ()
+    model_path: Path,
+    spec_text: Path | Source,
+    layer: str,
+    stage: str | None = None,
+    settings: Sequence[str] = (),
+    *,
+    plugins: bool = True,
 ) -> Why:
     """What every statement of a spec is to one layer; see :func:`qtnc.look.why.why`."""
-    model, spec, _ = read(model_path, spec_text, stage, settings)
+    model, spec, _ = read(model_path, spec_text, stage, settings, plugins=plugins)
     return ask_why(prepare(model), spec, layer)
 
 
@@ -124,6 +142,7 @@ def compile_model(
     look: Look | None = None,
     work: Work = Work(),
     recorded: Path | None = None,
+    plugins: bool = True,
 ) -> Compiled:
     """Compile a model by a stage of a spec, the last one where none is named, into the folder ``out``.
 
@@ -132,6 +151,7 @@ def compile_model(
     settings : ``key=value`` in place of what the spec says; see :func:`qtnc.spec.settings.override`.
     work : how many processes fit, where what they find is kept, who is told of progress.
     recorded : a plan to obey, as ``qtnc plan --json`` prints it or a compile leaves it in ``plan.json``.
+    plugins : whether the spec may name structures of other packages.
 
     Raises
     ------
@@ -143,7 +163,7 @@ def compile_model(
     look.check(road)
     check_free(out, force=force)
     with watch.stage("read"):
-        model, spec, data = read(model_path, spec_text, stage, settings)
+        model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
         obeyed = read_plan(recorded) if recorded else None
         sources = (
             model_path,
@@ -220,11 +240,12 @@ def run_circuits(
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
 
 
-def _spec(text: Path | Source, stage: str | None, settings: Sequence[str] = ()) -> Spec:
+def _spec(text: Path | Source, stage: str | None, settings: Sequence[str] = (), *, plugins: bool) -> Spec:
     """A spec from a file, or from a text whose paths start at the working directory."""
+    structures = Structures(allowed=plugins)
     if isinstance(text, Source):
-        return read_source(text, STRUCTURES, BACKENDS, Path(), settings).at(stage)
-    return read_spec(text, STRUCTURES, BACKENDS, settings).at(stage)
+        return read_source(text, structures, BACKENDS, Path(), settings).at(stage)
+    return read_spec(text, structures, BACKENDS, settings).at(stage)
 
 
 def _fresh(folder: Path) -> Path:

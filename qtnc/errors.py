@@ -93,6 +93,10 @@ class PlanError(QtncError):
     """A recorded plan cannot be read, or was made for something else."""
 
 
+class PluginError(QtncError):
+    """A structure of another package cannot be used."""
+
+
 class WorkError(QtncError):
     """Units of work cannot be run side by side, or what comes of them cannot be kept."""
 

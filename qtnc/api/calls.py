@@ -38,6 +38,7 @@ def plan(
     jobs: int = 1,
     cache: bool | File = True,
     progress: Listener | None = None,
+    plugins: bool = True,
 ) -> Planning:
     """Decide what a compile will do to each layer, and write nothing.
 
@@ -50,13 +51,15 @@ def plan(
     jobs : processes that fit layers.
     cache : whether to keep and find fits in the user's cache, or a folder to keep them in.
     progress : is told how far it is; see :class:`qtnc.Progress`.
+    plugins : whether the spec may name structures of other packages.
 
     Raises
     ------
     QtncError
         The one that fits, with diagnostics: ``SpecError``, ``ImportModelError``, ``DataError``, ``UsageError``...
     """
-    made = compiler.plan(Path(model), _spec(spec), stage, _settings(settings), _work(jobs, cache, progress))
+    work = _work(jobs, cache, progress)
+    made = compiler.plan(Path(model), _spec(spec), stage, _settings(settings), work, plugins=plugins)
     return Planning(made.plan)
 
 
@@ -72,12 +75,13 @@ def compile(  # noqa: A001 - what it is called on the command line
     jobs: int = 1,
     cache: bool | File = True,
     progress: Listener | None = None,
+    plugins: bool = True,
 ) -> Compilation:
     """Compile a model by a spec into a folder, which appears whole or not at all.
 
     Parameters
     ----------
-    model, spec, stage, settings, jobs, cache, progress : as for :func:`plan`.
+    model, spec, stage, settings, jobs, cache, progress, plugins : as for :func:`plan`.
     out : the folder.
     plan : a plan.json to obey instead of planning anew.
     force : whether to replace a folder that is not empty.
@@ -96,6 +100,7 @@ def compile(  # noqa: A001 - what it is called on the command line
         settings=_settings(settings),
         work=_work(jobs, cache, progress),
         recorded=None if plan is None else Path(plan),
+        plugins=plugins,
     )
     return Compilation(done.out, done.plan, done.verdicts, done.holds)
 

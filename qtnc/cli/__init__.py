@@ -23,6 +23,7 @@ from qtnc.cli import (
     passes,
     planning,
     running,
+    structures,
     verifying,
     why,
 )
@@ -33,7 +34,7 @@ INTERRUPTED = 130
 LONGEST_PATH = 1000
 """Characters of a path in a message."""
 
-BUG = "this is a bug in qtnc; please report it"
+BUG = "this is a bug in {}; please report it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,9 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _own_up(error: BaseException, options: argparse.Namespace, arguments: Sequence[str] | None) -> None:
-    """Say that it is our bug, and leave what a report of it needs."""
+    """Say whose bug it is, for structures of other packages fail too, and leave what a report of it needs."""
+    from qtnc.structures.plugins import blamed
+
     folder = write_reproducer(error, options, sys.argv[1:] if arguments is None else arguments)
-    print(BUG + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
+    said = BUG.format(blamed(error) or "qtnc")
+    print(said + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
 
 
 def _streams() -> None:
@@ -114,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         running,
         optimising,
         passes,
+        structures,
         caching,
     ):
         command.add(commands)

@@ -22,6 +22,14 @@ def inputs(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settle a bound size, a value or optimize otherwise",
     )
+    plugins(parser)
+
+
+def plugins(parser: argparse.ArgumentParser) -> None:
+    """Whether code of other packages may run."""
+    parser.add_argument(
+        "--no-plugins", dest="plugins", action="store_false", help="refuse structures of other packages"
+    )
 
 
 def working(parser: argparse.ArgumentParser) -> None:

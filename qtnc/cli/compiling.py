@@ -63,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
             look=look,
             work=work,
             recorded=options.plan,
+            plugins=options.plugins,
         )
     print(plan_table(compiled.plan))
     for verdict in compiled.verdicts:

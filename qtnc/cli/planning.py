@@ -22,6 +22,6 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.report.text import plan_table
 
     with work_of(options) as work:
-        planned = plan(options.model, options.spec, options.stage, options.set, work)
+        planned = plan(options.model, options.spec, options.stage, options.set, work, plugins=options.plugins)
     print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
     return 0

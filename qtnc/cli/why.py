@@ -19,6 +19,6 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.compiler import why
     from qtnc.report.tools import why_json, why_text
 
-    answer = why(options.model, options.spec, options.layer, options.stage, options.set)
+    answer = why(options.model, options.spec, options.layer, options.stage, options.set, plugins=options.plugins)
     print(json.dumps(why_json(answer), indent=2) if options.format == "json" else why_text(answer))
     return 0

@@ -17,6 +17,7 @@ from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, OutputError
 from qtnc.importers.tensors import external_files
 from qtnc.spec.program import Spec
+from qtnc.structures.plugins import packages_of
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -97,7 +98,7 @@ def write_manifest(
     files = sorted(path for backend in backends for path in (folder / backend).rglob("*") if path.is_file())
     content: dict[str, Any] = {
         "format": FORMAT,
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {name: version(name) for name in (*LIBRARIES, *_plugins(spec))},
         "seed": 0,
         "model": {"path": _relative(model_path, out), "sha256": sha256(model_path), "data": data_hashes(model_path)},
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
@@ -111,6 +112,13 @@ def write_manifest(
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
     }
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _plugins(spec: Spec) -> tuple[str, ...]:
+    """Packages of the structures that the rewrites name."""
+    structures = [rewrite.structure for rewrite in spec.rewrites]
+    inner = [structure.inner for structure in structures if getattr(structure, "inner", None)]
+    return packages_of(structure.name for structure in (*structures, *inner))
 
 
 def read_manifest(folder: Path) -> Manifest:

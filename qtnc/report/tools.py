@@ -16,6 +16,8 @@ from qtnc.road.listing import PassEntry, PassOption
 from qtnc.spec.facts import axes, dtype_word
 from qtnc.spec.program import Spec
 from qtnc.spec.wording import clip
+from qtnc.structures.listing import StructureEntry
+from qtnc.structures.options import Option
 
 SPECTRA_LEGEND = """\
 stable rank: squared norm by squared largest singular value. rank for: smallest rank within that error, without data;
@@ -55,6 +57,32 @@ def passes_table(entries: Sequence[PassEntry]) -> str:
         rows.append([entry.name, "yes" if entry.exact else "no", source, entry.summary])
         rows += [[f"  {_option(option)}", "", "", ""] for option in entry.options]
     return table(["pass", "exact", "from", "summary"], rows)
+
+
+def structures_table(entries: Sequence[StructureEntry]) -> str:
+    """Every structure, and a line for each of its options."""
+    rows = []
+    for entry in entries:
+        name = printable(entry.name) if entry.usable else f"({printable(entry.name)})"
+        rows.append([name, f"{entry.package} {entry.version}", entry.summary])
+        rows += [[f"  {x.name}: {_values(x)}", "", x.doc] for x in entry.options]
+    return table(["structure", "from", "summary"], rows)
+
+
+def structures_json(entries: Sequence[StructureEntry]) -> list[dict[str, Any]]:
+    """The same as data."""
+    return [
+        {
+            **{key: getattr(entry, key) for key in ("name", "summary", "usable", "package", "version")},
+            "options": [{"name": x.name, "value": _values(x), "doc": x.doc} for x in entry.options],
+        }
+        for entry in entries
+    ]
+
+
+def _values(option: Option) -> str:
+    """What an option takes, as docs/language.md has it."""
+    return " or ".join(option.words) or ("percentage" if option.kind == "fraction" else option.kind)
 
 
 def _option(option: PassOption) -> str:

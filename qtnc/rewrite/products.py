@@ -1,6 +1,6 @@
 """Replace a weight product by the product with a tensor network."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -57,10 +57,10 @@ def problem_of(layer: Layer, covariance: NDArray[np.float64] | None) -> Problem 
 
 
 def replace_products(
-    model: ir.Model, decisions: Iterable[Decision], structure: type[Structure], stage: str, work: Work
+    model: ir.Model, decisions: Iterable[Decision], structures: Collection[str], stage: str, work: Work
 ) -> PassResult:
-    """Rewrite the layers whose decision is for ``structure``; those who watch are told the ``stage``."""
-    chosen = {d.layer: d for d in decisions if isinstance(d.structure, structure)}
+    """Rewrite the layers decided to be structures of these names; those who watch are told the ``stage``."""
+    chosen = {d.layer: d for d in decisions if d.structure.name in structures}
     layers = [layer for layer in find_layers(model) if layer.name in chosen]
     if len(layers) != len(chosen):
         raise InternalError(f"layers {sorted(set(chosen) - {x.name for x in layers})} are not in the model")

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from inspect import cleandoc, formatannotation
+from inspect import formatannotation
 from typing import Any
 
 from qtnc.passes import PASSES
 from qtnc.pipeline import is_exact
 from qtnc.road.steps import known_pass
+from qtnc.structures.listing import summary_of
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,9 @@ def list_passes() -> tuple[PassEntry, ...]:
 
 
 def _entry(name: str, kind: type[Any]) -> PassEntry:
-    summary = cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
     package = _distributions().get(kind.__module__.partition(".")[0], kind.__module__.partition(".")[0])
     options = tuple(PassOption(f.name, _type(f), _default(f)) for f in fields(kind))
-    return PassEntry(name, summary, is_exact(kind), options, package, _version(package))
+    return PassEntry(name, summary_of(kind), is_exact(kind), options, package, _version(package))
 
 
 def _type(option: Field[Any]) -> str:

@@ -19,6 +19,7 @@ DEFAULT: Final = ",".join(
         "matmul-to-lowrank",
         "matmul-to-mpo",
         "matmul-to-circuit",
+        "matmul-to-network",
         "choose-contraction-order",
         LOWERS,
     )

@@ -1,11 +1,11 @@
 """Tree to program: every name known, every value of its kind, or all that is wrong at once."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from qtnc.errors import Diagnostic, SpecError, did_you_mean
+from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
@@ -16,6 +16,7 @@ from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
 from qtnc.structures.options import options_of
+from qtnc.structures.plugins import at_hand
 
 
 def check(
@@ -184,7 +185,7 @@ class _Checker:
 
     def words(self) -> Collection[str]:
         """Words that values are, which no name may hide."""
-        owners = (*self.structures.values(), *self.backends.values())
+        owners = (*at_hand(self.structures).values(), *self.backends.values())
         return {OPTIMIZE, "auto", *DTYPES, *(w for x in owners for o in options_of(x).values() for w in o.words)}
 
     def bind(self, node: tree.Binding) -> None:
@@ -284,27 +285,37 @@ class _Checker:
 
     def structure(self, call: tree.Call, after: tree.Call | None, inner: Any) -> Any:
         """Build a structure from its options, around what was built of the one after it."""
-        name = call.name.text
-        if name not in self.structures:
-            way_out = did_you_mean(name, self.structures) or f"structures are {listing(self.structures)}"
-            self.complain(f"unknown structure `{clip(name)}`", call.name.span, way_out)
+        name, kind = call.name.text, self.known_structure(call.name)
+        if kind is None:
             return None
-        wrapping = [word for word, structure in self.structures.items() if getattr(structure, "wraps", False)]
-        wraps = name in wrapping
+        wraps = getattr(kind, "wraps", False)
         if wraps and after is None:
             self.complain(f"`{name}` needs a structure after it, as in `{name}(...) | mpo(...)`", call.span)
         elif after is not None and not wraps:
+            wrapping = [word for word, other in at_hand(self.structures).items() if getattr(other, "wraps", False)]
             may = f"only {listing(wrapping)} may" if wrapping else "no structure may"
             self.complain(f"`{name}` takes no structure after it", after.span, f"{may} stand before another")
         problems: list[RefusedError] = []
-        values = values_of(call, self.structures[name], problems)
+        values = values_of(call, kind, problems)
         built = None
         # What could not be built itself, or has nothing to be built around, was complained of.
         if values is not None and (inner is not None or not wraps):
             around = {"inner": inner} if wraps else {}
-            built = checked(self.structures[name](**values, **around), call, problems)
+            built = checked(kind(**values, **around), call, problems)
         self.refuse(problems)
         return built
+
+    def known_structure(self, name: tree.Name) -> type[Any] | None:
+        """Resolve the name of a structure; one of another package is imported."""
+        if name.text not in self.structures:
+            way_out = did_you_mean(name.text, self.structures) or f"structures are {listing(self.structures)}"
+            self.complain(f"unknown structure `{clip(name.text)}`", name.span, way_out)
+            return None
+        try:
+            return self.structures[name.text]
+        except PluginError as error:
+            self.errors += [replace(diagnostic, span=name.span) for diagnostic in error.diagnostics]
+            return None
 
     def stage(self, node: tree.Stage) -> None:
         """``stage name extends base { ... }``."""

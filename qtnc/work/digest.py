@@ -90,7 +90,8 @@ def _source_hash(package: str) -> str:
 
 def _sources(package: str) -> Iterable[Path]:
     file = getattr(sys.modules[package], "__file__", None)
-    if file is None:
-        return []
+    if file is None:  # a namespace, whose parts may come from several distributions
+        parts = getattr(sys.modules[package], "__path__", ())
+        return sorted(path for part in parts for path in Path(part).rglob("*.py"))
     path = Path(file)
     return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]

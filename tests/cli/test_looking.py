@@ -57,14 +57,14 @@ def test_the_ir_after_every_pass_is_onnx_that_runs(qtnc: Run, place: Any) -> Non
         # float32 rounds otherwise in another order of contraction; the rewrite itself moves y by half
         np.testing.assert_allclose(run(path, x), before if number < 3 else after, rtol=1e-4, atol=1e-4)
         networks = [node.overload for node in load_text(path.with_suffix(".qir")).graph if is_qtn(node)]
-        assert networks == (["up"] if 3 <= number < 7 else [])
+        assert networks == (["up"] if 3 <= number < 8 else [])
 
 
 def test_after_passes_by_name_where_asked(qtnc: Run, place: Any) -> None:
     folder = place.folder / "ir"
     both = ("--print-ir-after=canonicalize", "--print-ir-after=lower-to-onnx")
     assert compiled(qtnc, place, *both, "--ir-dir", folder).code == 0
-    assert names(folder) == [*files(1, "canonicalize"), *files(7, "lower-to-onnx")]
+    assert names(folder) == [*files(1, "canonicalize"), *files(8, "lower-to-onnx")]
     assert compiled(qtnc, place, both[0], "--ir-dir", folder, "--force").code == 0
     assert names(folder) == files(1, "canonicalize")
 
@@ -224,8 +224,8 @@ def test_what_a_broken_pass_left_can_be_looked_at(qtnc: Run, place: Any, monkeyp
     plant(monkeypatch, ORDER, misname)
     done = compiled(qtnc, place, "--print-ir-after")
     assert done.code == 3
-    assert f"{place.folder / 'out.ir' / '06-choose-contraction-order.onnx'}: error: pass choose-" in done.err
-    assert "= Rlu(%a)" in (place.folder / "out.ir" / "06-choose-contraction-order.qir").read_text()
+    assert f"{place.folder / 'out.ir' / '07-choose-contraction-order.onnx'}: error: pass choose-" in done.err
+    assert "= Rlu(%a)" in (place.folder / "out.ir" / "07-choose-contraction-order.qir").read_text()
 
 
 def test_nothing_to_verify_on(qtnc: Run, place: Any, toys: ModuleType) -> None:
@@ -331,9 +331,9 @@ def test_timings(qtnc: Run, place: Any) -> None:
         "read",
         *PASSES[:2],
         "plan",
-        *PASSES[2:6],
+        *PASSES[2:7],
         "emit torch",
-        *PASSES[6:],
+        *PASSES[7:],
         "emit onnx",
         "verify",
         "time the whole",

@@ -23,7 +23,7 @@ def network(qtnc: Run, place: Any) -> Path:
     """The IR of the small model with one network in it."""
     done = qtnc("compile", place.model, place.spec, "-o", place.out, "--print-ir-after=choose-contraction-order")
     assert done.code == 0
-    return Path(place.folder / "out.ir" / "06-choose-contraction-order.onnx")
+    return Path(place.folder / "out.ir" / "07-choose-contraction-order.onnx")
 
 
 def test_opt_prints_text(qtnc: Run, network: Path) -> None:
@@ -88,6 +88,7 @@ def test_passes(qtnc: Run) -> None:
         "matmul-to-lowrank",
         "matmul-to-mpo",
         "matmul-to-circuit",
+        "matmul-to-network",
         "to-float16",
     }
     assert all((e["package"], e["version"]) == ("qtnc", version("qtnc")) for e in entries.values())

@@ -12,10 +12,14 @@ After every pass the model is held to onnx's checker, and onnxruntime computes w
 
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -44,6 +48,8 @@ from qtnc.structures.registry import STRUCTURES
 from qtnc.structures.structure import Problem, Stack, Structure
 
 HERE = Path(__file__).parent
+MONARCH = HERE.parents[1] / "examples" / "plugin" / "qtnc_monarch.py"
+"""A structure that has no pass of its own."""
 CASES = sorted(HERE.rglob("*.qir"))
 EXACT = 1e-5
 AXES = (2, 3, 5)
@@ -85,9 +91,20 @@ def named_pass(name: str, written: str) -> tuple[type[Any], dict[str, Any]]:
     return getattr(import_module(module), word), found
 
 
+@cache
+def monarch() -> ModuleType:
+    found = spec_from_file_location(MONARCH.stem, MONARCH)
+    assert found is not None
+    assert found.loader is not None
+    module = sys.modules[MONARCH.stem] = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
 def structure(written: str) -> Structure:
     spec = f"qtn 1\nselect s = *\nrewrite s -> {written}\nemit onnx\n"
-    (rewrite,) = read_source(Source("DECIDE", spec), STRUCTURES, BACKENDS, HERE).rewrites
+    known = {**STRUCTURES, "monarch": monarch().Monarch}
+    (rewrite,) = read_source(Source("DECIDE", spec), known, BACKENDS, HERE).rewrites
     return rewrite.structure
 
 

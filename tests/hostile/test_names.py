@@ -89,7 +89,7 @@ def through(sandbox: Any, model: Any, toys: ModuleType, spec: str, *options: str
         ("compile", "model.onnx", "spec.qtn", "-o", "out", "--print-ir-after", "--timing", *options),
         ("verify", "out", "--format", "json"),
         ("opt", "out.ir/05-matmul-to-circuit.qir", "--pass-pipeline", "lower-to-onnx", "-o", "again.onnx"),
-        ("opt", "out.ir/07-lower-to-onnx.onnx", "--pass-pipeline", "canonicalize"),
+        ("opt", "out.ir/08-lower-to-onnx.onnx", "--pass-pipeline", "canonicalize"),
     ]
     for step in steps:
         done = sandbox.run(*step)

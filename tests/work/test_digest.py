@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,17 @@ def test_a_change_of_code_is_another_digest(tmp_path: Path, monkeypatch: pytest.
     assert digest(Theirs(3)) != before[0]
     assert code_of("qtnc.work") == before[1]
     del sys.modules["third_party"], sys.modules["third_party.structure"]
+
+
+def test_the_code_of_a_namespace_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "space").mkdir()
+    source = tmp_path / "space" / "part.py"
+    source.write_text("x = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("space.part")
+    try:
+        before = module._source_hash.__wrapped__("space")
+        source.write_text("x = 2")
+        assert module._source_hash.__wrapped__("space") != before
+    finally:
+        del sys.modules["space"], sys.modules["space.part"]
