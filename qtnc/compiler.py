@@ -165,13 +165,7 @@ def compile_model(
     with watch.stage("read"):
         model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
         obeyed = read_plan(recorded) if recorded else None
-        sources = (
-            model_path,
-            *(path for path in (spec_text, recorded) if isinstance(path, Path)),
-            *external_files(model_path),
-            *(d.path for d in spec.data.values()),
-            *(included.path for included in spec.includes if included.path),
-        )
+        sources = _sources(model_path, spec, spec_text, recorded)
         check_apart(out, sources)
         beside = files_beside(model_path)
         checks = checks_of(spec, out)
@@ -182,10 +176,8 @@ def compile_model(
     given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
-        inputs_of_plan = input_hashes(model_path, spec)
-        planned = make_plan(
-            prepared.model, spec, data, model_path.name, inputs=inputs_of_plan, work=work, obeyed=obeyed
-        )
+        hashes = input_hashes(model_path, spec)
+        planned = make_plan(prepared.model, spec, data, model_path.name, inputs=hashes, work=work, obeyed=obeyed)
         given["decisions"] = planned.decisions
 
     with staged(out, force=force) as folder:
@@ -246,6 +238,14 @@ def _spec(text: Path | Source, stage: str | None, settings: Sequence[str] = (), 
     if isinstance(text, Source):
         return read_source(text, structures, BACKENDS, Path(), settings).at(stage)
     return read_spec(text, structures, BACKENDS, settings).at(stage)
+
+
+def _sources(model_path: Path, spec: Spec, *given: Path | Source | None) -> tuple[Path, ...]:
+    """All files that a compile is made from."""
+    data = (declared.path for declared in spec.data.values())
+    included = (text.path for text in spec.includes if text.path)
+    named = (path for path in given if isinstance(path, Path))
+    return (model_path, *external_files(model_path), *named, *data, *included)
 
 
 def _fresh(folder: Path) -> Path:
