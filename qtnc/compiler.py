@@ -22,13 +22,13 @@ from qtnc.look.watch import Lap, Watch
 from qtnc.look.why import Why
 from qtnc.look.why import why as ask_why
 from qtnc.output.beside import files_beside
+from qtnc.output.hashes import hashes_of
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
 from qtnc.output.opset import asked_opset
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
 from qtnc.planner.done import plan_as_done
-from qtnc.planner.inputs import input_hashes
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.planner.recorded import read_plan
@@ -103,7 +103,14 @@ def plan(
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
-    return make_plan(prepare(model), spec, data, model_path.name, inputs=input_hashes(model_path, spec), work=work)
+    return make_plan(
+        prepare(model),
+        spec,
+        data,
+        model_path.name,
+        inputs=hashes_of(model_path, spec).by_name(model_path.name),
+        work=work,
+    )
 
 
 def check(
@@ -168,7 +175,8 @@ def compile_model(
         sources = _sources(model_path, spec, spec_text, recorded)
         check_apart(out, sources)
         beside = files_beside(model_path)
-        checks = checks_of(spec, out)
+        hashes = hashes_of(model_path, spec)
+        checks = checks_of(spec, out, hashes)
         inputs = feeds_of(checks, out, model, spec.binds)
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
@@ -176,8 +184,8 @@ def compile_model(
     given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
-        hashes = input_hashes(model_path, spec)
-        planned = make_plan(prepared.model, spec, data, model_path.name, inputs=hashes, work=work, obeyed=obeyed)
+        named = hashes.by_name(model_path.name)
+        planned = make_plan(prepared.model, spec, data, model_path.name, inputs=named, work=work, obeyed=obeyed)
         given["decisions"] = planned.decisions
 
     with staged(out, force=force) as folder:
@@ -207,7 +215,7 @@ def compile_model(
             ran = (*prepared.ran, *rewritten.ran, *lowered.ran)
             done = plan_as_done(planned, ran, rewritten.model, beside.left)
             write_reports(folder, done, ran, verdicts, emitted, model_path, speeds, halved)
-            write_manifest(folder, model_path, spec, checks, emitted, out, road.text)
+            write_manifest(folder, model_path, spec, checks, hashes, emitted, out, road.text)
     return Compiled(out, done, ran, verdicts, tuple(watch.laps))
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qtnc.bench.alternation import Run, Timed, alternate
+from qtnc.bench.alternation import Timed, alternate
 from qtnc.bench.forms import ORIGINAL, Forms
 from qtnc.bench.generation import Generation
 from qtnc.errors import DataError
 from qtnc.ir.decoder import decoder_of, symbol
+from qtnc.planner.stopwatch import Run
 from qtnc.verify.seeded import seeded_feed
 
 

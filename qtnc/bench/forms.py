@@ -9,15 +9,15 @@ from tempfile import TemporaryDirectory
 
 import onnx_ir as ir
 
-from qtnc.bench.alternation import Run, seconds_of
 from qtnc.calibrate.data import Feed
 from qtnc.errors import Diagnostic, OutputError
 from qtnc.output.beside import files_beside
 from qtnc.output.manifest import read_manifest
+from qtnc.planner.stopwatch import Run, seconds_of
 from qtnc.report.write import folder_bytes, model_bytes
 from qtnc.verify.check import read_original
 from qtnc.verify.compare import Runner
-from qtnc.verify.runners import onnx_runner, original_runner, said, torch_runner
+from qtnc.verify.runners import emitted_runner, onnx_runner, original_runner, said
 
 ORIGINAL = "original"
 INT8 = "original int8"
@@ -62,16 +62,9 @@ def forms_of(out: Path, model_path: Path | None = None, threads: int = 1) -> For
             runners[INT8], sizes[INT8] = onnx_runner(path, threads), folder_bytes(Path(folder))
     carried = files_beside(original).names
     for name in ours:
-        runners[name] = _ours(out, name, model, threads)
+        runners[name] = emitted_runner(out, name, model, threads)
         sizes[name] = folder_bytes(out / name, carried)
     return Forms(model, manifest.binds, runners, sizes, missing)
-
-
-def _ours(out: Path, name: str, model: ir.Model, threads: int) -> Runner:
-    if name == "onnx":
-        return onnx_runner(out / "onnx" / "model.onnx", threads)
-    inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
-    return torch_runner(out / "torch", inputs, outputs)
 
 
 def _quantised(original: Path, path: Path) -> str | None:

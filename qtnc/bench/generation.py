@@ -7,10 +7,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.bench.alternation import Run
 from qtnc.calibrate.data import Feed
 from qtnc.errors import DataError, printable
 from qtnc.ir.decoder import Decoder
+from qtnc.planner.stopwatch import Run
 from qtnc.verify.compare import Outputs, Runner
 from qtnc.verify.seeded import seeded_feed
 

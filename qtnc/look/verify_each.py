@@ -11,7 +11,7 @@ from qtnc.backends.onnx import write_onnx
 from qtnc.errors import BackendError, DataError, VerifyError, printable
 from qtnc.pipeline import Ran
 from qtnc.rewrite.decision import Rewritten
-from qtnc.verify.check import Inputs, has_halves
+from qtnc.verify.check import Inputs
 from qtnc.verify.compare import Runner, relative_errors, worst
 from qtnc.verify.runners import onnx_runner, original_runner, said
 
@@ -99,10 +99,16 @@ def _judge(ran: Ran, model: ir.Model, data: str, moved: Errors, before: Errors, 
 
 
 def _rounding(model: ir.Model) -> float:
-    return EXACT_IN_HALF if has_halves(model) else EXACT
+    return EXACT_IN_HALF if _has_halves(model) else EXACT
 
 
 def _predicted(ran: Ran) -> str:
     """What the notes of a pass that approximates say of the layers."""
     errors = [note.error for note in ran.notes if isinstance(note, Rewritten)]
     return f" (layers by up to {worst(errors):.3%})" if errors else ""
+
+
+def _has_halves(model: ir.Model) -> bool:
+    """Whether floats that the model takes, stores or returns have 16 bits or fewer."""
+    values = [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]
+    return any(v.dtype and v.dtype.is_floating_point() and v.dtype.itemsize <= 2 for v in values)

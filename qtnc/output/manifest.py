@@ -4,7 +4,6 @@ The same inputs give the same manifest: it has no timings and no absolute paths,
 but not the reports, which hold timings.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from typing import Any, TypeVar
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, OutputError
-from qtnc.importers.tensors import external_files
+from qtnc.output.hashes import Hashes
 from qtnc.spec.program import Spec
 from qtnc.structures.plugins import packages_of
+from qtnc.work.files import sha256
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -72,7 +72,7 @@ class Manifest:
     files: Mapping[str, str]
 
 
-def checks_of(spec: Spec, out: Path) -> tuple[Check, ...]:
+def checks_of(spec: Spec, out: Path, hashes: Hashes) -> tuple[Check, ...]:
     """What ``qtnc verify`` will repeat; without a ``verify`` statement the errors on seeded inputs are reported."""
     narrow = any(getattr(emit.options, "dtype", None) for emit in spec.emits)
     if not spec.verifies:
@@ -84,12 +84,19 @@ def checks_of(spec: Spec, out: Path) -> tuple[Check, ...]:
             found.append(Check(verify.tolerance, None, None, None, None, narrow))
         else:
             path = _relative(data.path, out)
-            found.append(Check(verify.tolerance, data.name, path, data.take, sha256(data.path), narrow))
+            found.append(Check(verify.tolerance, data.name, path, data.take, hashes.data[data.name], narrow))
     return tuple(found)
 
 
 def write_manifest(
-    folder: Path, model_path: Path, spec: Spec, checks: tuple[Check, ...], backends: list[str], out: Path, pipeline: str
+    folder: Path,
+    model_path: Path,
+    spec: Spec,
+    checks: tuple[Check, ...],
+    hashes: Hashes,
+    backends: list[str],
+    out: Path,
+    pipeline: str,
 ) -> None:
     """Write ``manifest.json`` over the files that are in ``folder``, which will become ``out``.
 
@@ -100,7 +107,7 @@ def write_manifest(
         "format": FORMAT,
         "versions": {name: version(name) for name in (*LIBRARIES, *_plugins(spec))},
         "seed": 0,
-        "model": {"path": _relative(model_path, out), "sha256": sha256(model_path), "data": data_hashes(model_path)},
+        "model": {"path": _relative(model_path, out), "sha256": hashes.model, "data": dict(hashes.beside)},
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
         "includes": {included.name: included.source.text for included in spec.includes},
         "backends": backends,
@@ -153,17 +160,6 @@ def read_manifest(folder: Path) -> Manifest:
 def locate(out: Path, relative: str) -> Path:
     """Where a path of the manifest leads, whether or not ``out`` exists yet."""
     return Path(os.path.normpath(out.resolve() / relative))
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def data_hashes(model_path: Path) -> dict[str, str]:
-    """Hashes of the files beside a model that hold its weights."""
-    return {file.relative_to(model_path.parent).as_posix(): sha256(file) for file in external_files(model_path)}
 
 
 def _parse(content: Any) -> Manifest:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from qtnc.calibrate.data import Feed, load_npz
 from qtnc.calibrate.session import check_fits
 from qtnc.errors import DataError, Diagnostic, OutputError, VerifyError
 from qtnc.importers.onnx import read_model
-from qtnc.output.manifest import Check, Manifest, data_hashes, locate, read_manifest, sha256
+from qtnc.output.hashes import data_hashes
+from qtnc.output.manifest import Check, Manifest, locate, read_manifest
 from qtnc.verify.compare import Outputs, Runner, relative_errors, worst
-from qtnc.verify.runners import onnx_runner, original_runner, said, torch_runner
+from qtnc.verify.runners import emitted_runner, original_runner, said
 from qtnc.verify.seeded import seeded_feed
 from qtnc.verify.verdict import Verdict, agreement_of
+from qtnc.work.files import sha256
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -95,12 +98,6 @@ def check_folder(
     return tuple(replace(_verdict(inputs, truth, others), agreement=agreement) for inputs in checks)
 
 
-def has_halves(model: ir.Model) -> bool:
-    """Whether floats that the model takes, stores or returns have 16 bits or fewer."""
-    values = [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]
-    return any(v.dtype and v.dtype.is_floating_point() and v.dtype.itemsize <= 2 for v in values)
-
-
 def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Verdict:
     data = inputs.check.data or "seeded"
     if not inputs.feeds:
@@ -111,23 +108,19 @@ def _verdict(inputs: Inputs, truth: Runner, others: Mapping[str, Runner]) -> Ver
 
 
 def _runners(folder: Path, backends: Sequence[str], model: ir.Model) -> dict[str, Runner]:
-    inputs, outputs = ([str(v.name) for v in values] for values in (model.graph.inputs, model.graph.outputs))
-    found: dict[str, Runner] = {}
-    if "torch" in backends:
-        found["torch"] = _emitted(folder / "torch", lambda at: torch_runner(at, inputs, outputs))
-    if "onnx" in backends:
-        found["onnx"] = _emitted(folder / "onnx" / "model.onnx", onnx_runner)
-    return found
+    places = {"torch": folder / "torch", "onnx": folder / "onnx" / "model.onnx"}
+    wanted = {backend: place for backend, place in places.items() if backend in backends}
+    return {name: _emitted(place, partial(emitted_runner, folder, name, model)) for name, place in wanted.items()}
 
 
-def _emitted(path: Path, load: Callable[[Path], Runner]) -> Runner:
+def _emitted(path: Path, load: Callable[[], Runner]) -> Runner:
     """Run what was written; it raises whatever is wrong with it, and that it does not run is a failed verification."""
 
     def fails(error: Exception) -> VerifyError:
         return VerifyError(Diagnostic(f"it does not run: {said(error)}", place=str(path), help="compile again"))
 
     try:
-        run = load(path)
+        run = load()
     except (MemoryError, VerifyError):
         raise
     except Exception as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from qtnc.backends.torch.load import load_emitted
@@ -50,6 +51,18 @@ def original_runner(path: Path, threads: int = 0) -> Runner:
 def said(error: BaseException) -> str:
     """Beginning of what an error says."""
     return str(error).strip()[:300] or type(error).__name__
+
+
+def emitted_runner(out: Path, backend: str, model: ir.Model, threads: int = 0) -> Runner:
+    """Run what ``torch`` or ``onnx`` wrote of a model into a compiled folder; ``threads`` are those of onnxruntime."""
+    if backend == "onnx":
+        return onnx_runner(out / "onnx" / "model.onnx", threads)
+    return torch_runner(out / "torch", *ends_of(model))
+
+
+def ends_of(model: ir.Model) -> tuple[list[str], list[str]]:
+    """Names of the inputs and of the outputs, in the order of the graph."""
+    return [str(v.name) for v in model.graph.inputs], [str(v.name) for v in model.graph.outputs]
 
 
 def torch_runner(folder: Path, inputs: list[str], outputs: list[str]) -> Runner:

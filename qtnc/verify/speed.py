@@ -18,7 +18,7 @@ from qtnc.planner.stopwatch import alternate
 from qtnc.road.road import read_road
 from qtnc.verify.check import Inputs
 from qtnc.verify.compare import Runner
-from qtnc.verify.runners import module_runner, onnx_runner, torch_runner
+from qtnc.verify.runners import emitted_runner, ends_of, module_runner, onnx_runner
 
 BUDGET_SECONDS = 0.3
 """Time given to one comparison, after a call of each that warms up; slow models are called once more in any case."""
@@ -71,12 +71,10 @@ def measure_speed(
     data, feed = inputs.check.data or "seeded", inputs.feeds[0]
     found = []
     if "onnx" in backends and _runs_in_onnxruntime(model):
-        ours = onnx_runner(folder / "onnx" / "model.onnx", threads=1)
+        ours = emitted_runner(folder, "onnx", model, threads=1)
         found.append(_compared(ONNXRUNTIME, data, feed, onnx_runner(original, threads=1), ours))
-    if "torch" in backends:
-        names = [str(v.name) for v in model.graph.inputs], [str(v.name) for v in model.graph.outputs]
-        if (truth := _original_in_torch(model, *names)) is not None:
-            found.append(_compared(TORCH, data, feed, truth, torch_runner(folder / "torch", *names)))
+    if "torch" in backends and (truth := _original_in_torch(model)) is not None:
+        found.append(_compared(TORCH, data, feed, truth, emitted_runner(folder, "torch", model)))
     return tuple(found)
 
 
@@ -93,7 +91,7 @@ def _compared(runtime: str, data: str, feed: Feed, original: Runner, ours: Runne
     return Speed(runtime, data, shapes, 1e3 * times.first, 1e3 * times.second, times.noise)
 
 
-def _original_in_torch(model: ir.Model, inputs: list[str], outputs: list[str]) -> Runner | None:
+def _original_in_torch(model: ir.Model) -> Runner | None:
     """The original as the torch code that would be emitted for it; None where it is too large, or has none."""
     weights = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
     if sum(tensor.nbytes for tensor in weights if tensor is not None) > LARGEST:
@@ -102,4 +100,4 @@ def _original_in_torch(model: ir.Model, inputs: list[str], outputs: list[str]) -
         source = compose(Pipeline(read_road().prepare({})).run(model).model)
     except BackendError:  # what could not be written may be among the layers that were rewritten
         return None
-    return module_runner(load_source(source), inputs, outputs)
+    return module_runner(load_source(source), *ends_of(model))

@@ -4,7 +4,6 @@ An entry is a folder of ``facts.json`` and arrays as numpy writes them, nothing 
 by a rename, whole or not at all, and is read only where the hashes in ``facts.json`` are those of its arrays.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from qtnc.errors import Diagnostic, WorkError
+from qtnc.work.files import sha256
 from qtnc.work.unit import Outcome
 
 FORMAT = "1"
@@ -139,16 +139,11 @@ def default_cache() -> Cache:
 def _save(path: Path, array: NDArray[Any]) -> dict[str, str]:
     name = array.dtype.name
     np.save(path, array.view(np.uint16) if name in _HALF else array, allow_pickle=False)
-    return {"dtype": name, "sha256": _sha256(path)}
+    return {"dtype": name, "sha256": sha256(path)}
 
 
 def _load(path: Path, kept: dict[str, str]) -> NDArray[Any]:
-    if _sha256(path) != kept["sha256"]:
+    if sha256(path) != kept["sha256"]:
         raise ValueError("damaged")
     array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return array.view(_HALF[kept["dtype"]]) if kept["dtype"] in _HALF else array
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,13 +10,15 @@ import onnxruntime
 import pytest
 
 from qtnc.bench import alternation
-from qtnc.bench.alternation import alternate, seconds_of
+from qtnc.bench.alternation import alternate
 from qtnc.bench.cases import Asked, Case, cases_of
 from qtnc.bench.forms import INT8, Forms, forms_of
 from qtnc.bench.generation import Generation
 from qtnc.errors import DataError
 from qtnc.importers.onnx import read_model
 from qtnc.ir.decoder import decoder_of
+from qtnc.planner import stopwatch
+from qtnc.planner.stopwatch import seconds_of
 
 Decoders = Callable[[str, bool], Path]
 Run = Callable[..., Any]
@@ -37,7 +39,7 @@ def pair(decoders: Decoders, compiled: ModuleType, tmp_path_factory: pytest.Temp
 
 def test_rounds_alternate_and_the_first_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
-    monkeypatch.setattr(alternation, "perf_counter", lambda: float(next(now)))
+    monkeypatch.setattr(stopwatch, "perf_counter", lambda: float(next(now)))
     order: list[str] = []
 
     def take(name: str, seconds: float) -> Callable[[], float]:
@@ -54,7 +56,7 @@ def test_rounds_alternate_and_the_first_does_not_count(monkeypatch: pytest.Monke
 
 def test_seconds_are_those_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([3.0, 10.0])
-    monkeypatch.setattr(alternation, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(stopwatch, "perf_counter", lambda: next(now))
     assert seconds_of(lambda: None)() == 7.0
 
 
