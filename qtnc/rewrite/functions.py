@@ -64,7 +64,11 @@ def _measures() -> dict[str, Function]:
         "name": (1, Sort.TEXT, "name of the layer, or of the node, that makes a value"),
         "op": (1, Sort.TEXT, "operator that makes a value"),
         "same_shape": (2, T, "whether two values surely have one shape"),
-        "broadcasts": (2, T, "whether the first, spread over the second, surely leaves the shape of the second as it is"),
+        "broadcasts": (
+            2,
+            T,
+            "whether the first, spread over the second, surely leaves the shape of the second as it is",
+        ),
     }
     return {
         name: Function(parameters[count], result, meaning, MEASURES[name])
@@ -86,8 +90,12 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "min": Function((C,), N, "smallest element", lambda a: np.min(a).item()),
         "max": Function((C,), N, "largest element", lambda a: np.max(a).item()),
         "sum": Function((C, N), C, "sum of all elements, or along an axis", lambda a, k=None: np.sum(a, _axes(k)), 1),
-        "mean": Function((C, N), C, "mean of all elements, or along an axis", lambda a, k=None: np.mean(a, _axes(k)), 1),
-        "norm": Function((C,), N, "root of the sum of squares", lambda a: float(np.linalg.norm(np.asarray(a, np.float64)))),
+        "mean": Function(
+            (C, N), C, "mean of all elements, or along an axis", lambda a, k=None: np.mean(a, _axes(k)), 1
+        ),
+        "norm": Function(
+            (C,), N, "root of the sum of squares", lambda a: float(np.linalg.norm(np.asarray(a, np.float64)))
+        ),
         "abs": Function((C,), C, "absolute value", np.abs),
         "sqrt": Function((C,), C, "square root", np.sqrt),
         "exp": Function((C,), C, "e to the power", np.exp),
@@ -108,7 +116,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "full": Function((L, N), C, "a constant of a shape, one number everywhere", lambda shape, a: np.full(shape, a)),
         "eye": Function((N,), C, "an identity matrix", lambda n: np.eye(int(n), dtype=np.float32)),
         "len": Function((L,), N, "how many there are in a list", len),
-        "item": Function((L, N), N, "one of a list, counted from 0, from the end where negative", lambda a, k: a[int(k)]),
+        "item": Function(
+            (L, N), N, "one of a list, counted from 0, from the end where negative", lambda a, k: a[int(k)]
+        ),
     }
 )
 

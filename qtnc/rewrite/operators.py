@@ -1,13 +1,43 @@
 """Classes of operators that rules speak of, and which of them may swap what they read."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 UNARY: Final = frozenset(
-    {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil", "Celu", "Cos", "Cosh", "Elu", "Erf", "Exp"}
+    {
+        "Abs",
+        "Acos",
+        "Acosh",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
+        "Cast",
+        "Ceil",
+        "Celu",
+        "Cos",
+        "Cosh",
+        "Elu",
+        "Erf",
+        "Exp",
+    }
     | {"Floor", "Gelu", "HardSigmoid", "HardSwish", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not"}
-    | {"Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt"}
+    | {
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Shrink",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Sinh",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+    }
     | {"Swish", "Tan", "Tanh", "ThresholdedRelu", "BitwiseNot"}
 )
 """Operators that read one tensor and do the same to every element of it."""
@@ -41,6 +71,7 @@ CLASSES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 """Words of the language for classes of ONNX's operators."""
 
 
+@cache
 def operators_of(words: tuple[str, ...]) -> frozenset[tuple[str, str]]:
     """``(domain, op_type)`` of everything that operators and classes of a pattern stand for; ONNX's domain is empty."""
     found: set[tuple[str, str]] = set()

@@ -60,7 +60,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Literal:
-    """A constant that is this number, or holds these: compared after rounding to the constant's element type.
+    """A constant that is this number, or holds these: equal after rounding to the constant's element type, or within 1e-6.
 
     A number is any constant that holds it everywhere, of whatever shape; a tuple is a constant of one axis.
     """
@@ -119,8 +119,8 @@ class Equation:
     """``y = Mul(x, s)``, ``a, b = Split(x, sizes)``: an operation and names of its results, ``_`` for none.
 
     Of the equations of a rule the last is the root, where matching begins. A name that an equation defines stands for
-    that equation wherever another reads it. An equation that the root does not lead to is looked for among the nodes that read what
-    is bound by then.
+    that equation wherever another reads it. An equation that the root does not lead to is looked for among the nodes
+    that read what is bound by then.
     """
 
     outputs: tuple[str, ...]

@@ -13,8 +13,10 @@ class Example:
 
     Attributes
     ----------
-    before : the graph, its captures having types and static shapes where they are first named; those that are ``const`` hold seeded numbers.
-    after : what the rules make of it, as a replacement says it over the names of ``before``; empty where they must leave it as it is.
+    before : the graph, its captures having types and static shapes where they are first named; those that are ``const``
+        hold seeded numbers.
+    after : what the rules make of it, as a replacement says it over the names of ``before``; empty where they must
+        leave it as it is.
     """
 
     before: tuple[Equation, ...]

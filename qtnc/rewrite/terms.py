@@ -137,6 +137,6 @@ def parts_of(term: Term) -> Iterator[Term]:
             inner = (*inputs, *(value for _, value in attributes))
         case _:
             inner = ()
-    for part in inner:
-        if part is not None:
-            yield from parts_of(part)
+    for one in inner:
+        if one is not None:
+            yield from parts_of(one)
