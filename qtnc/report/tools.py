@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qtnc.errors import printable, visible
+from qtnc.ir.dtypes import dtype_word
 from qtnc.look.check import Checked
 from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
@@ -13,7 +14,7 @@ from qtnc.look.why import Why
 from qtnc.planner.claim import place_of
 from qtnc.report.text import table
 from qtnc.road.listing import PassEntry, PassOption
-from qtnc.spec.facts import axes, dtype_word
+from qtnc.spec.facts import axes
 from qtnc.spec.program import Spec
 from qtnc.spec.wording import clip
 from qtnc.structures.listing import StructureEntry

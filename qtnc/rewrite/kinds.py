@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
+from qtnc.ir.dtypes import dtype_word
 from qtnc.rewrite.found import Bound
 from qtnc.rewrite.measures import is_const
 from qtnc.rewrite.pattern import ANY, Axes, Kind
@@ -14,7 +15,7 @@ def misfit(kind: Kind, value: ir.Value, bound: Mapping[str, Bound]) -> str | dic
     if kind.const and not is_const(value):
         return "is no constant" if value.producer() is None else "is computed, and no constant"
     if kind.dtypes is not None and (value.dtype is None or value.dtype.name.lower() not in kind.dtypes):
-        return "has an element type that is unknown" if value.dtype is None else f"is {value.dtype.name.lower()}"
+        return "has an element type that is unknown" if value.dtype is None else f"is {dtype_word(value.dtype)}"
     if kind.rank is not None:
         if value.shape is None:
             return "has a rank that is unknown"

@@ -21,7 +21,7 @@ def is_same(a: ir.Value, b: ir.Value) -> bool:
     if not (is_const(a) and is_const(b)) or a.const_value is None or b.const_value is None:
         return False
     same = a.dtype == b.dtype and a.const_value.shape == b.const_value.shape and a.const_value.size <= LARGEST
-    return same and bool(np.arrayequal(a.const_value.numpy(), b.const_value.numpy()))
+    return same and bool(np.array_equal(a.const_value.numpy(), b.const_value.numpy()))
 
 
 def holds(wanted: float | tuple[float, ...], value: ir.Value) -> bool:

@@ -136,7 +136,8 @@ class _Search:
             for value in values_of(state.bound.get(part.name))
             for use in value.uses()
         )
-        fitting = [node for node in near if node not in state.nodes and _is(node, open_one.operation)]
+        here = state.nodes[0].graph
+        fitting = [n for n in near if n.graph is here and n not in state.nodes and _is(n, open_one.operation)]
         if not fitting:
             self.fail(state, f"no other node reads the same for `{_short(open_one)}`", open_one.span, state.nodes[0])
         for node in fitting:

@@ -60,7 +60,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Literal:
-    """A constant that is this number, or holds these: equal after rounding to the constant's element type, or within 1e-6.
+    """A constant that is this number, or holds these, after rounding to its element type or within 1e-6.
 
     A number is any constant that holds it everywhere, of whatever shape; a tuple is a constant of one axis.
     """

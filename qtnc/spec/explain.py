@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from qtnc.errors import Diagnostic, InternalError, did_you_mean
+from qtnc.ir.dtypes import dtype_word
 from qtnc.spec import program
-from qtnc.spec.facts import LACKING, LayerFacts, axes, dtype_word
+from qtnc.spec.facts import LACKING, LayerFacts, axes
 from qtnc.spec.members import Members, fits, holds
 from qtnc.spec.pattern import Pattern
 from qtnc.spec.values import listing

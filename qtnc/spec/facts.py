@@ -99,11 +99,6 @@ DTYPES: Mapping[str, ir.DataType] = MappingProxyType(
 """Element types by the words for them."""
 
 
-def dtype_word(dtype: ir.DataType) -> str:
-    """Word for an element type; ONNX's own, in small letters, where the language has none."""
-    return next((word for word, known in DTYPES.items() if known == dtype), dtype.name.lower())
-
-
 def axes(shape: tuple[int, ...]) -> str:
     """``384x1536``."""
     return "x".join(map(str, shape))

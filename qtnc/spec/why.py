@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from qtnc.ir.dtypes import dtype_word
 from qtnc.source import Span
 from qtnc.spec import program
-from qtnc.spec.facts import LACKING, LayerFacts, axes, dtype_word
+from qtnc.spec.facts import LACKING, LayerFacts, axes
 from qtnc.spec.members import Members, holds
 from qtnc.spec.rank import Ranking
 from qtnc.spec.wording import clip
