@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx_ir import convenience
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveUnusedNodesPass
 
+from qtnc.ir.shapes import more_known
 from qtnc.pipeline import PassResult
 
 
@@ -48,20 +49,9 @@ def _is_needless(node: ir.Node) -> bool:
 def _drop(node: ir.Node) -> None:
     value, copy = node.inputs[0], node.outputs[0]
     assert value is not None  # noqa: S101 - asked before
-    value.shape, value.type = _more(value.shape, copy.shape), value.type or copy.type
+    value.shape, value.type = more_known(value.shape, copy.shape), value.type or copy.type
     renamed = copy.name if copy.is_graph_output() else value.name
     convenience.replace_all_uses_with(copy, value, replace_graph_outputs=True)
     assert node.graph is not None  # noqa: S101 - it was found in one
     node.graph.remove(node, safe=True)
     value.name = renamed
-
-
-def _more(shape: ir.Shape | None, other: ir.Shape | None) -> ir.Shape | None:
-    """What two shapes of one value tell together; the first where they differ."""
-    if shape is None or other is None or len(shape) != len(other):
-        return shape or other
-    known = (
-        a if isinstance(a, int) or (not isinstance(b, int) and a.value) else b
-        for a, b in zip(shape, other, strict=True)
-    )
-    return ir.Shape(known)

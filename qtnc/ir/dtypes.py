@@ -15,3 +15,9 @@ OTHERS: Final[Mapping[ir.DataType, str]] = MappingProxyType(
 def dtype_word(dtype: ir.DataType) -> str:
     """``float32``, ``bfloat16``, ``int64``: ONNX's word in small letters, but for those of C."""
     return OTHERS.get(dtype, dtype.name.lower())
+
+
+DTYPES: Final[Mapping[str, ir.DataType]] = MappingProxyType(
+    {dtype_word(dtype): dtype for dtype in ir.DataType if dtype != ir.DataType.UNDEFINED}
+)
+"""All element types by their words."""

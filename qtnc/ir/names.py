@@ -86,6 +86,10 @@ class FreeNames:
                 elif attribute.type == ir.AttributeType.GRAPHS:
                     self._taken.update(value.name for graph in attribute.as_graphs() for value in _values(graph))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is taken."""
+        return name in self._taken
+
     def take(self, name: str) -> str:
         """Return ``name``, or ``name:2`` and so on where that is taken; it is taken from now on."""
         free, count = name, 1

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.ir.dialect import define, is_qtn
+from qtnc.ir.dialect import is_qtn
 from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.rewrite.found import Match, decline
 from qtnc.rewrite.operands import Operand, Schema, attribute_for, in_type, wanted_type
@@ -66,6 +66,19 @@ class Builder:
         self._arrays[id(array)] = value, array
         return value
 
+    def constant_of(self, result: Any, name: str | None = None) -> ir.Value:
+        """Make a constant of what a computation came to, a number as the element type of what the root makes."""
+        if isinstance(result, np.ndarray | np.generic):
+            return self.constant(np.asarray(result), name)
+        made = self._found.root.outputs[0].dtype
+        return self.constant(in_type(result, made or ir.DataType.FLOAT), name)
+
+    def forget(self) -> None:
+        """Take back what was made: values that it reads have one reader less each."""
+        for node in self.nodes:
+            for k in range(len(node.inputs)):
+                node.replace_input_with(k, None)
+
     def _operands(self, inputs: Sequence[Operand], schema: Schema | None) -> list[ir.Value | None]:
         return [self._operand(k, operand, inputs, schema) for k, operand in enumerate(inputs)]
 
@@ -89,7 +102,5 @@ class Builder:
         for output in node.outputs:
             output.name = self._names.take(f"{self._found.root.outputs[0].name}.{self._rule}")
         infer_results(node, self._model.graph.opset_imports)
-        if is_qtn(node):
-            define(self._model, node)
         self.nodes.append(node)
         return tuple(node.outputs)

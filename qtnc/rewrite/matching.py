@@ -34,11 +34,13 @@ class Miss:
     reason : what is there instead.
     span : the part of the pattern, where it has a place in a text.
     at : the value or node that was looked at.
+    met : how many parts of the pattern had been matched.
     """
 
     reason: str
     span: Span | None = None
     at: ir.Value | ir.Node | None = None
+    met: int = 0
 
 
 class _ExhaustedError(Exception):
@@ -313,7 +315,7 @@ class _Search:
     def fail(self, state: _State, reason: str, span: Span | None = None, at: ir.Value | ir.Node | None = None) -> None:
         """Keep the reason that was met farthest on."""
         if state.met > self._farthest:
-            self._farthest, self.miss = state.met, Miss(reason, span, at)
+            self._farthest, self.miss = state.met, Miss(reason, span, at, state.met)
 
 
 def _is(node: ir.Node, operation: Operation) -> bool:

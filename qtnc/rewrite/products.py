@@ -12,6 +12,7 @@ from qtnc.ir.dialect import Order, Product, product_call
 from qtnc.ir.initializers import add_initializer, drop_unused_initializers
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.names import FreeNames
+from qtnc.ir.unread import drop_unread
 from qtnc.pipeline import PassResult
 from qtnc.quantum.circuit import Circuit
 from qtnc.quantum.schedule import WIDTHS, fuse
@@ -115,7 +116,7 @@ class _Replacing:
         convenience.replace_nodes_and_values(
             graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
         )
-        _drop_unread(weight)
+        drop_unread([weight])
         return Rewritten(layer.name, structure.name, parameters_of(parts), before, error, decision.shares)
 
     def _store(self, layer: Layer, parts: tuple[Part, ...]) -> tuple[list[ir.Value], float]:
@@ -162,16 +163,3 @@ def _labels(title: str, product: Product) -> list[str]:
 def _first_order(product: Product) -> Order:
     """An order that is always right; the cheapest is chosen by a pass of its own."""
     return fuse(product, WIDTHS[-1]) if isinstance(product, Circuit) else x_first(product)
-
-
-def _drop_unread(weight: ir.Value) -> None:
-    """Drop the nodes that computed a weight which nothing reads any more."""
-    wanted = [weight]
-    while wanted:
-        value = wanted.pop()
-        node = value.producer()
-        if node is None or node.graph is None:
-            continue
-        if not any(output.uses() or output.is_graph_output() for output in node.outputs):
-            wanted += [read for read in node.inputs if read is not None]
-            node.graph.remove(node, safe=True)

@@ -1,10 +1,56 @@
 """A rule: what it looks for, on what condition, and what it puts there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
-from qtnc.rewrite.pattern import Equation
+import onnx_ir as ir
+
+from qtnc.rewrite import terms
+from qtnc.rewrite.building import Builder
+from qtnc.rewrite.computing import Computing
+from qtnc.rewrite.found import Match, decline
+from qtnc.rewrite.matching import Matcher
+from qtnc.rewrite.operators import operators_of
+from qtnc.rewrite.pattern import Equation, Operation, parts_of
 from qtnc.rewrite.terms import Step, Term
+from qtnc.rewrite.unmet import unmet
 from qtnc.source import Span
+
+
+class Rule(Protocol):
+    """What the driver applies.
+
+    Attributes
+    ----------
+    name : what traces and reports call it.
+    matcher : what it looks for.
+    shared : names of results that it takes even where something outside of the match reads them too.
+    within : largest relative error that it may make; None where it is exact but for rounding.
+    span : where it stands, if it has a place in a text.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def matcher(self) -> Matcher: ...  # noqa: D102
+    @property
+    def shared(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def within(self) -> float | None: ...  # noqa: D102
+    @property
+    def span(self) -> Span | None: ...  # noqa: D102
+
+    def replace(self, found: Match, build: Builder) -> Mapping[str, ir.Value]:
+        """What takes the place of which results of the match.
+
+        Raises
+        ------
+        DeclinedError
+            If it does not apply here after all.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,3 +89,53 @@ class SpecRule:
     within: float | None
     examples: tuple[Example, ...]
     span: Span
+
+    @cached_property
+    def matcher(self) -> Matcher:
+        """What it looks for."""
+        return Matcher(self.equations)
+
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Results of which it asks how often they are used, or which what it puts there reads."""
+        asked = {
+            argument.name
+            for condition in self.conditions
+            for part in terms.parts_of(condition)
+            if isinstance(part, terms.Call) and part.function == "uses"
+            for argument in part.arguments
+            if isinstance(argument, terms.Ref)
+        }
+        read = (part for step in self.steps for part in terms.parts_of(step.term))
+        return frozenset(asked | {part.name for part in read if isinstance(part, terms.Ref)})
+
+    @cached_property
+    def on_networks(self) -> bool:
+        """Whether it looks for operations of the ``qtn`` dialect, which are there once layers are rewritten."""
+        found = (part for equation in self.equations for part in parts_of(equation.operation))
+        named = (operators_of(part.ops) for part in found if isinstance(part, Operation))
+        return any(domain == "qtn" for operators in named for domain, _ in operators)
+
+    def replace(self, found: Match, build: Builder) -> Mapping[str, ir.Value]:
+        """Ask its conditions, then go through its steps."""
+        computing = Computing(found, build)
+        for condition in self.conditions:
+            if not computing.truth(condition):
+                decline(unmet(condition, computing), condition.span)
+        replaced: dict[str, ir.Value] = {}
+        for step in self.steps:
+            results = self._results(step, computing, build)
+            (replaced if step.replaces else computing.lets).update(zip(step.names, results, strict=True))
+        return replaced
+
+    def _results(self, step: Step, computing: Computing, build: Builder) -> tuple[ir.Value, ...]:
+        """What one step comes to; where it replaces a result, as a value of the graph."""
+        if len(step.names) > 1 and isinstance(step.term, terms.Apply):
+            results = computing.nodes(step.term, len(step.names))
+            if len(results) != len(step.names):
+                decline(f"its node has {len(results)} results", step.span)
+            return results
+        result = computing.term(step.term)
+        if step.replaces and not isinstance(result, ir.Value):
+            result = build.constant_of(result, computing.source_of(step.term))
+        return (result,)

@@ -7,6 +7,7 @@ A term is computed at compile time, or describes a node. Functions are a closed 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal as OneOf
+from typing import Protocol
 
 from qtnc.source import Span
 
@@ -71,12 +72,20 @@ class Binary:
     span: Span | None = None
 
 
+class Pattern(Protocol):
+    """What a text can be held to."""
+
+    def matches(self, text: str) -> bool:
+        """Whether the text fits."""
+        ...
+
+
 @dataclass(frozen=True)
 class Matches:
-    """``name(x) ~ "glob"`` or ``~ re"..."``; ``pattern`` has a method ``matches(text) -> bool``."""
+    """``name(x) ~ "glob"`` or ``~ re"..."``."""
 
     part: "Term"
-    pattern: object
+    pattern: Pattern
     span: Span | None = None
 
 

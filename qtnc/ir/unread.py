@@ -1,0 +1,26 @@
+"""What nothing reads any more: nodes behind a value, functions without a node."""
+
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+from qtnc.ir.dialect import DOMAIN
+
+
+def drop_unread(values: Iterable[ir.Value]) -> None:
+    """Drop the nodes that computed values which nothing reads any more, and those that only they read."""
+    wanted = list(values)
+    while wanted:
+        node = wanted.pop().producer()
+        if node is None or node.graph is None:
+            continue
+        if not any(output.uses() or output.is_graph_output() for output in node.outputs):
+            wanted += [read for read in node.inputs if read is not None]
+            node.graph.remove(node, safe=True)
+
+
+def drop_unused_functions(model: ir.Model) -> None:
+    """Forget functions of the ``qtn`` dialect whose node is gone."""
+    used = {node.op_identifier() for node in ir.traversal.RecursiveGraphIterator(model.graph)}
+    for identifier in [name for name in model.functions if name[0] == DOMAIN and name not in used]:
+        del model.functions[identifier]

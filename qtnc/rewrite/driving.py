@@ -1,0 +1,150 @@
+"""Applying rules until none applies, and finding out where that would never end."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from qtnc.errors import Diagnostic, PassError, printable
+from qtnc.ir.initializers import drop_unused_initializers
+from qtnc.ir.names import FreeNames, module_path
+from qtnc.ir.unread import drop_unused_functions
+from qtnc.rewrite.building import Builder
+from qtnc.rewrite.found import DeclinedError
+from qtnc.rewrite.history import Histories, place_of
+from qtnc.rewrite.matching import Miss
+from qtnc.rewrite.rule import Rule
+from qtnc.rewrite.splice import Splice
+from qtnc.rewrite.trace import Attempt, Listener, name_of
+from qtnc.source import Span
+
+
+@dataclass(frozen=True)
+class Applied:
+    """How often a rule was applied; of one that never was, the attempt that came nearest, if any node was tried."""
+
+    rule: str
+    times: int
+    nearest: Attempt | None = None
+
+
+def apply_rules(model: ir.Model, rules: Sequence[Rule], listen: Listener | None = None) -> tuple[Applied, ...]:
+    """Apply rules, at each node the first that does, until none does any more.
+
+    Parameters
+    ----------
+    listen : is told of every attempt.
+
+    Raises
+    ------
+    PassError
+        If rules undo one another or go on for ever; it names the cycle.
+    """
+    driver = _Driver(model, rules, listen)
+    driver.run()
+    drop_unused_initializers(model)
+    drop_unused_functions(model)
+    driver.settle_names()
+    return tuple(Applied(r.name, driver.times[r.name], driver.nearest.get(r.name)) for r in rules)
+
+
+class _Driver:
+    """One run over one model."""
+
+    def __init__(self, model: ir.Model, rules: Sequence[Rule], listen: Listener | None) -> None:
+        self.model, self.listen = model, listen
+        self.times: Counter[str] = Counter()
+        self.nearest: dict[str, Attempt] = {}
+        nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
+        self._histories = Histories(50 + 2 * nodes)
+        self._left = 1000 + 50 * nodes
+        self._names = FreeNames(model)
+        self._constants: dict[ir.Value, str] = {}
+        self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+        for rule in rules:
+            for operator in rule.matcher.roots:
+                self._by_root[operator].append(rule)
+
+    def run(self) -> None:
+        """Go over the graph until nothing changes: over all of it, and around each change at once."""
+        while self._by_root:
+            waiting = deque(ir.traversal.RecursiveGraphIterator(self.model.graph))
+            changed = False
+            while waiting:
+                made = self._rewrite(waiting.popleft())
+                changed = changed or made is not None
+                waiting.extendleft(reversed(made or ()))
+            if not changed:
+                return
+
+    def settle_names(self) -> None:
+        """Call constants what those were called whose place they take, where these are gone."""
+        stored, names = self.model.graph.initializers, FreeNames(self.model)
+        for value, wanted in self._constants.items():
+            if value.name != wanted and value.name in stored and wanted not in names:
+                del stored[str(value.name)]
+                value.name = names.take(wanted)
+                self.model.graph.register_initializer(value)
+
+    def _rewrite(self, node: ir.Node) -> list[ir.Node] | None:
+        """Apply the first rule that applies at a node; the nodes that it made, and those that read them."""
+        for rule in self._by_root.get((node.domain, node.op_type), ()) if node.graph is not None else ():
+            made = self._try(rule, node)
+            if made is not None:
+                return made
+        return None
+
+    def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
+        found = rule.matcher.find(node, self.model.graph.opset_imports.get("", 1))
+        if isinstance(found, Miss):
+            self._tell(_attempt(rule, node, found))
+            return None
+        build = Builder(self.model, found, rule.name, self._names)
+        try:
+            splice = Splice(self.model, found, rule.replace(found, build), build, rule.shared)
+            splice.check()
+        except DeclinedError as declined:
+            build.forget()
+            self._tell(_attempt(rule, node, declined))
+            return None
+        self._tell(_attempt(rule, node, build))
+        place = place_of(found)
+        readers = [use.node for name in splice.replaced for use in found[name].uses()]
+        growth = splice.perform()
+        made = [new for new in build.nodes if new.graph is not None]
+        self._constants.update(build.constants)
+        self.times[rule.name] += 1
+        self._left -= 1
+        circle = self._histories.extend(rule.name, place, found, made, growth)
+        if circle or not self._left:
+            raise _endless(rule, circle or (rule.name,), node)
+        return made + readers
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Keep what came nearest, and pass it on."""
+        if self.listen is not None:
+            self.listen(attempt)
+        best = self.nearest.get(attempt.rule)
+        if attempt.outcome != "replaced" and (best is None or attempt.met > best.met):
+            self.nearest[attempt.rule] = attempt
+
+
+def _attempt(rule: Rule, node: ir.Node, came: Miss | DeclinedError | Builder) -> Attempt:
+    """What became of a rule at a node."""
+    op = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    tried = Attempt(rule.name, node.name or "", op, module_path(node) or "", "replaced")
+    if isinstance(came, Miss):
+        return tried.missed("no match", came.reason, came.span, name_of(came.at), came.met)
+    if isinstance(came, DeclinedError):
+        span = came.at if isinstance(came.at, Span) else None
+        return tried.missed("declined", came.reason, span, name_of(came.at))
+    return tried.with_nodes(tuple(new.op_type for new in came.nodes))
+
+
+def _endless(rule: Rule, circle: Sequence[str], node: ir.Node) -> PassError:
+    """Say which rules go on for ever, and where."""
+    round_trip = " -> ".join((*circle, circle[0]))
+    message = f"rules do not come to an end: {round_trip}, at node `{printable(node.name or node.op_type)}`"
+    way_out = "a rule must not match what it makes, nor undo another: add a `where` that stops it"
+    return PassError(Diagnostic(message, rule.span, way_out))
