@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import onnx_ir as ir
 
@@ -26,6 +26,7 @@ from qtnc.output.hashes import hashes_of
 from qtnc.output.manifest import checks_of, locate, read_manifest, write_manifest
 from qtnc.output.opset import asked_opset
 from qtnc.output.staging import check_apart, check_free, staged
+from qtnc.passes import PASSES
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
 from qtnc.planner.done import plan_as_done
@@ -33,19 +34,23 @@ from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.planner.recorded import read_plan
 from qtnc.planner.runtimes import folded
+from qtnc.plugins.allowed import Allowed
 from qtnc.report.write import write_reports
 from qtnc.road.narrowing import narrowed, narrowing
 from qtnc.road.road import Road, read_road
+from qtnc.road.steps import Known, Step
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.source import Source
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source, read_spec
-from qtnc.structures.plugins import Structures
 from qtnc.verify.check import check_folder, feeds_of, read_original
 from qtnc.verify.halved import halved_original
 from qtnc.verify.speed import measure_speed
 from qtnc.verify.verdict import Verdict
 from qtnc.work.work import Work
+
+ANYTHING: Final = Allowed(own=frozenset(PASSES))
+"""A spec may use what is installed, and run what lies in its folder."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,20 @@ def read(
     stage: str | None = None,
     settings: Sequence[str] = (),
     *,
-    plugins: bool = True,
+    allowed: Allowed = ANYTHING,
 ) -> tuple[ir.Model, Spec, Mapping[str, DataSet]]:
     """Read everything that a compile is made from.
 
-    ``stage`` is None for the last one in the spec; ``plugins`` says whether it may name structures of other packages.
+    ``stage`` is None for the last one in the spec; ``allowed`` says what code of others it may use.
     """
-    spec = _spec(spec_text, stage, settings, plugins=plugins)
-    model = read_model(model_path, asked_opset(spec))
-    data = {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
+    spec = _spec(spec_text, stage, settings, allowed)
+    model, data = _model_and_data(model_path, spec)
     return model, spec, data
 
 
-def prepare(model: ir.Model) -> ir.Model:
-    """Bring a model into canonical form, in which layers are looked for."""
-    return Pipeline(read_road().prepare({})).run(model).model
+def prepare(model: ir.Model, spec: Spec | None = None) -> ir.Model:
+    """Bring a model into canonical form, in which layers are looked for, by the passes that a spec uses too."""
+    return Pipeline(road_of(spec).prepare({})).run(model).model
 
 
 def inspect(model_path: Path, *, spectra: bool = False) -> tuple[LayerFacts, ...]:
@@ -99,12 +103,12 @@ def plan(
     settings: Sequence[str] = (),
     work: Work = Work(),
     *,
-    plugins: bool = True,
+    allowed: Allowed = ANYTHING,
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
-    model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
+    model, spec, data = read(model_path, spec_text, stage, settings, allowed=allowed)
     return make_plan(
-        prepare(model),
+        prepare(model, spec),
         spec,
         data,
         model_path.name,
@@ -114,13 +118,13 @@ def plan(
 
 
 def check(
-    spec_text: Path | Source, model_path: Path | None, stage: str | None = None, *, plugins: bool = True
+    spec_text: Path | Source, model_path: Path | None, stage: str | None = None, *, allowed: Allowed = ANYTHING
 ) -> tuple[Spec, Checked | None]:
     """A spec, read whole, and what it selects of a model where one is given; no weight is read."""
     if model_path is None:
-        return _spec(spec_text, stage, plugins=plugins), None
-    model, spec, _ = read(model_path, spec_text, stage, plugins=plugins)
-    return spec, check_spec(prepare(model), spec)
+        return _spec(spec_text, stage, (), allowed), None
+    model, spec, _ = read(model_path, spec_text, stage, allowed=allowed)
+    return spec, check_spec(prepare(model, spec), spec)
 
 
 def why(
@@ -130,11 +134,11 @@ def why(
     stage: str | None = None,
     settings: Sequence[str] = (),
     *,
-    plugins: bool = True,
+    allowed: Allowed = ANYTHING,
 ) -> Why:
     """What every statement of a spec is to one layer; see :func:`qtnc.look.why.why`."""
-    model, spec, _ = read(model_path, spec_text, stage, settings, plugins=plugins)
-    return ask_why(prepare(model), spec, layer)
+    model, spec, _ = read(model_path, spec_text, stage, settings, allowed=allowed)
+    return ask_why(prepare(model, spec), spec, layer)
 
 
 def compile_model(
@@ -145,20 +149,22 @@ def compile_model(
     stage: str | None = None,
     force: bool = False,
     settings: Sequence[str] = (),
-    road: Road | None = None,
+    pipeline: str | None = None,
+    without: Sequence[str] = (),
     look: Look | None = None,
     work: Work = Work(),
     recorded: Path | None = None,
-    plugins: bool = True,
+    allowed: Allowed = ANYTHING,
 ) -> Compiled:
     """Compile a model by a stage of a spec, the last one where none is named, into the folder ``out``.
 
     Parameters
     ----------
     settings : ``key=value`` in place of what the spec says; see :func:`qtnc.spec.settings.override`.
+    pipeline, without : passes to run instead, and passes to leave out; see :func:`qtnc.road.road.read_road`.
     work : how many processes fit, where what they find is kept, who is told of progress.
     recorded : a plan to obey, as ``qtnc plan --json`` prints it or a compile leaves it in ``plan.json``.
-    plugins : whether the spec may name structures of other packages.
+    allowed : what code of others the spec may use.
 
     Raises
     ------
@@ -166,11 +172,13 @@ def compile_model(
         If anything in the model, the spec or the data is wrong, or ``out`` cannot be written. A verdict that does not
         hold is no exception: the folder is written, and ``Compiled.holds`` is False.
     """
-    road, look, watch = road or read_road(), look or Look(), Watch(work.say)
-    look.check(road)
+    look, watch = look or Look(), Watch(work.say)
     check_free(out, force=force)
     with watch.stage("read"):
-        model, spec, data = read(model_path, spec_text, stage, settings, plugins=plugins)
+        spec = _spec(spec_text, stage, settings, allowed)
+        road = road_of(spec, pipeline, without, allowed)
+        look.check(road)
+        model, data = _model_and_data(model_path, spec)
         obeyed = read_plan(recorded) if recorded else None
         sources = _sources(model_path, spec, spec_text, recorded)
         check_apart(out, sources)
@@ -236,24 +244,39 @@ def run_circuits(
     """
     manifest = read_manifest(out)
     found = model_path is not None or locate(out, manifest.original).is_file()
-    model = prepare(read_original(out, manifest, model_path)[1]) if found else None
+    original = read_original(out, manifest, model_path)[1] if found else None
+    # Layers are those that used passes left, and these are not run again: the rows of x must be given.
+    model = prepare(original) if original and not manifest.uses else None
     return run_folder(out, input, model, shots=shots, layer=layer, rows=rows, seed=seed, noise=noise)
 
 
-def _spec(text: Path | Source, stage: str | None, settings: Sequence[str] = (), *, plugins: bool) -> Spec:
+def road_of(
+    spec: Spec | None, pipeline: str | None = None, without: Sequence[str] = (), allowed: Allowed = ANYTHING
+) -> Road:
+    """The passes of a compile, with those that the spec uses."""
+    used = (Step(*given) for use in spec.uses for given in use.passes) if spec else ()
+    return read_road(pipeline, without, Known(tuple(used), allowed.passes))
+
+
+def _spec(text: Path | Source, stage: str | None, settings: Sequence[str], allowed: Allowed) -> Spec:
     """A spec from a file, or from a text whose paths start at the working directory."""
-    structures = Structures(allowed=plugins)
     if isinstance(text, Source):
-        return read_source(text, structures, BACKENDS, Path(), settings).at(stage)
-    return read_spec(text, structures, BACKENDS, settings).at(stage)
+        return read_source(text, allowed.structures, BACKENDS, Path(), settings, allowed).at(stage)
+    return read_spec(text, allowed.structures, BACKENDS, settings, allowed).at(stage)
+
+
+def _model_and_data(model_path: Path, spec: Spec) -> tuple[ir.Model, Mapping[str, DataSet]]:
+    model = read_model(model_path, asked_opset(spec))
+    return model, {name: load_npz(name, d.path, d.take, model, d.span) for name, d in spec.data.items()}
 
 
 def _sources(model_path: Path, spec: Spec, *given: Path | Source | None) -> tuple[Path, ...]:
     """All files that a compile is made from."""
     data = (declared.path for declared in spec.data.values())
     included = (text.path for text in spec.includes if text.path)
+    used = (use.path for use in spec.uses if use.path)
     named = (path for path in given if isinstance(path, Path))
-    return (model_path, *external_files(model_path), *named, *data, *included)
+    return (model_path, *external_files(model_path), *named, *data, *included, *used)
 
 
 def _fresh(folder: Path) -> Path:

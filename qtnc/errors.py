@@ -94,7 +94,7 @@ class PlanError(QtncError):
 
 
 class PluginError(QtncError):
-    """A structure of another package cannot be used."""
+    """Code of another package, or of a Python file that a spec uses, cannot be used."""
 
 
 class WorkError(QtncError):

@@ -7,7 +7,7 @@ valid ONNX model before and after every pass.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import onnx_ir as ir
 
@@ -26,7 +26,10 @@ class PassResult:
 class Pass(Protocol):
     """One rewrite of the graph. Where it changes what the model computes, its class says ``exact = False``."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What reports and flags call it; with most it is one for the class."""
+        ...
 
     def run(self, model: ir.Model) -> PassResult:
         """Rewrite the model, in place where that is easiest."""

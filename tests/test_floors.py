@@ -14,6 +14,7 @@ FLOORS = [
     {"qtnc.tensor", "qtnc.quantum", "qtnc.grammar"},
     {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},
+    {"qtnc.plugins"},
     {"qtnc.rewrite"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},
     {"qtnc.passes"},

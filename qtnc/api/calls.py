@@ -1,11 +1,13 @@
 """``qtnc.inspect``, ``qtnc.plan`` and ``qtnc.compile``."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from qtnc import compiler
 from qtnc.api.results import Compilation, Inspection, Planning
 from qtnc.errors import UsageError
+from qtnc.plugins.allowed import Allowed
 from qtnc.source import Source
 from qtnc.work.cache import Cache, default_cache
 from qtnc.work.work import Listener, Work
@@ -39,6 +41,7 @@ def plan(
     cache: bool | File = True,
     progress: Listener | None = None,
     plugins: bool = True,
+    python: bool = True,
 ) -> Planning:
     """Decide what a compile will do to each layer, and write nothing.
 
@@ -51,7 +54,8 @@ def plan(
     jobs : processes that fit layers.
     cache : whether to keep and find fits in the user's cache, or a folder to keep them in.
     progress : is told how far it is; see :class:`qtnc.Progress`.
-    plugins : whether the spec may name structures of other packages.
+    plugins : whether the spec may name structures and passes of other packages.
+    python : whether it may use Python files of its folder; where it may not, it uses no packages either.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def plan(
         The one that fits, with diagnostics: ``SpecError``, ``ImportModelError``, ``DataError``, ``UsageError``...
     """
     work = _work(jobs, cache, progress)
-    made = compiler.plan(Path(model), _spec(spec), stage, _settings(settings), work, plugins=plugins)
+    made = compiler.plan(Path(model), _spec(spec), stage, _settings(settings), work, allowed=_allowed(plugins, python))
     return Planning(made.plan)
 
 
@@ -76,12 +80,13 @@ def compile(  # noqa: A001 - what it is called on the command line
     cache: bool | File = True,
     progress: Listener | None = None,
     plugins: bool = True,
+    python: bool = True,
 ) -> Compilation:
     """Compile a model by a spec into a folder, which appears whole or not at all.
 
     Parameters
     ----------
-    model, spec, stage, settings, jobs, cache, progress, plugins : as for :func:`plan`.
+    model, spec, stage, settings, jobs, cache, progress, plugins, python : as for :func:`plan`.
     out : the folder.
     plan : a plan.json to obey instead of planning anew.
     force : whether to replace a folder that is not empty.
@@ -100,13 +105,17 @@ def compile(  # noqa: A001 - what it is called on the command line
         settings=_settings(settings),
         work=_work(jobs, cache, progress),
         recorded=None if plan is None else Path(plan),
-        plugins=plugins,
+        allowed=_allowed(plugins, python),
     )
     return Compilation(done.out, done.plan, done.verdicts, done.holds)
 
 
 def _spec(spec: File) -> Path | Source:
     return Source("<spec>", spec) if isinstance(spec, str) and "\n" in spec else Path(spec)
+
+
+def _allowed(plugins: bool, python: bool) -> Allowed:
+    return replace(compiler.ANYTHING, plugins=plugins, python="run" if python else "refuse")
 
 
 def _settings(settings: Mapping[str, int | str] | None) -> tuple[str, ...]:

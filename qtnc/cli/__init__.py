@@ -28,11 +28,13 @@ from qtnc.cli import (
     why,
 )
 from qtnc.cli.reproducer import write_reproducer
-from qtnc.errors import InternalError, QtncError, printable, visible
+from qtnc.errors import InternalError, PluginError, QtncError, printable, visible
 
 INTERRUPTED = 130
 LONGEST_PATH = 1000
 """Characters of a path in a message."""
+LONGEST_REASON = 300
+"""Characters of what code of others says as it fails."""
 
 BUG = "this is a bug in {}; please report it"
 
@@ -47,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except QtncError as error:
         if isinstance(error, InternalError) and os.environ.get("QTNC_TRACEBACK"):
             raise
-        for diagnostic in error.diagnostics:
-            print(diagnostic.render(), file=sys.stderr)
+        said = "\n".join(diagnostic.render() for diagnostic in error.diagnostics)
         if isinstance(error, InternalError):
-            _own_up(error, options, arguments)
+            return _own_up(said, error, options, arguments)
+        print(said, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -69,19 +71,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("QTNC_TRACEBACK"):
             raise
-        print(f"error: internal error: {type(error).__name__}: {visible(str(error))}", file=sys.stderr)
-        _own_up(error, options, arguments)
-        return InternalError.exit_code
+        said = f"error: internal error: {type(error).__name__}: {visible(str(error))}"
+        return _own_up(said, error, options, arguments)
     return code
 
 
-def _own_up(error: BaseException, options: argparse.Namespace, arguments: Sequence[str] | None) -> None:
-    """Say whose bug it is, for structures of other packages fail too, and leave what a report of it needs."""
-    from qtnc.structures.plugins import blamed
+def _own_up(said: str, error: BaseException, options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
+    """Say whose bug it is, for code of others fails too, and leave what a report of it needs; return the exit code."""
+    from qtnc.plugins.blame import blamed
 
+    blame = blamed(error)
+    if blame is not None and blame.place:  # whoever wrote the spec wrote the file: there is nobody to report to
+        print(f"{visible(blame.place)}: error: {_root(error)}", file=sys.stderr)
+        print("  = help: repair the file; with QTNC_TRACEBACK=1 the whole traceback is shown", file=sys.stderr)
+        return PluginError.exit_code
+    print(said, file=sys.stderr)
     folder = write_reproducer(error, options, sys.argv[1:] if arguments is None else arguments)
-    said = BUG.format(blamed(error) or "qtnc")
-    print(said + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
+    bug = BUG.format(blame.package if blame is not None else "qtnc")
+    print(bug + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
+    return InternalError.exit_code
+
+
+def _root(error: BaseException) -> str:
+    """What went wrong in the code of others, without what qtnc said of it."""
+    while isinstance(error, InternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    return printable(f"{type(error).__name__}: {error}", LONGEST_REASON)
 
 
 def _streams() -> None:

@@ -1,8 +1,12 @@
 """What several commands have: the kind of their list, and arguments that mean the same."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qtnc.plugins.allowed import Allowed
 
 MOST_JOBS = 1024
 
@@ -22,14 +26,40 @@ def inputs(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settle a bound size, a value or optimize otherwise",
     )
-    plugins(parser)
+    code(parser)
 
 
-def plugins(parser: argparse.ArgumentParser) -> None:
+def plugins(parser: argparse._ActionsContainer) -> None:
     """Whether code of other packages may run."""
     parser.add_argument(
-        "--no-plugins", dest="plugins", action="store_false", help="refuse structures of other packages"
+        "--no-plugins", dest="plugins", action="store_false", help="refuse structures and passes of other packages"
     )
+
+
+def code(parser: argparse.ArgumentParser, *, runs: bool = True) -> None:
+    """What code of others may run: ``runs`` says whether Python files of a spec do where nothing is said."""
+    group = parser.add_argument_group("code of others")
+    plugins(group)
+    given = group.add_mutually_exclusive_group()
+    given.add_argument(
+        "--no-python",
+        dest="python",
+        action="store_const",
+        const="refuse",
+        help="refuse `use` in the spec, and with it all code of others",
+    )
+    if not runs:
+        given.add_argument(
+            "--python", dest="python", action="store_const", const="run", help="run the Python files that the spec uses"
+        )
+    parser.set_defaults(python="run" if runs else "leave")
+
+
+def allowed(options: argparse.Namespace) -> "Allowed":
+    """What code of others the command line allows."""
+    from qtnc.compiler import ANYTHING
+
+    return replace(ANYTHING, plugins=options.plugins, python=options.python)
 
 
 def working(parser: argparse.ArgumentParser) -> None:

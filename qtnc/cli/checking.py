@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from qtnc.cli.arguments import Commands, form, plugins
+from qtnc.cli.arguments import Commands, allowed, code, form
 
 
 def add(commands: Commands) -> None:
@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="an ONNX file to check it against")
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a .qtn file")
     parser.add_argument("--stage", metavar="NAME", help="the stage of the spec to take; the last one by default")
-    plugins(parser)
+    code(parser, runs=False)
     form(parser)
     parser.set_defaults(run=_run)
 
@@ -22,7 +22,7 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.compiler import check
     from qtnc.report.tools import check_json, check_text
 
-    spec, checked = check(options.spec, options.model, options.stage, plugins=options.plugins)
+    spec, checked = check(options.spec, options.model, options.stage, allowed=allowed(options))
     shown = json.dumps(check_json(spec, checked), indent=2) if options.format == "json" else check_text(spec, checked)
     print(shown)
     return 0

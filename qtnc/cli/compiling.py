@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from qtnc.cli.arguments import Commands, inputs, working
+from qtnc.cli.arguments import Commands, allowed, inputs, working
 from qtnc.errors import visible
 
 
@@ -45,11 +45,9 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.look.look import Look
     from qtnc.report.text import plan_table
     from qtnc.report.tools import timing_table
-    from qtnc.road.road import read_road
 
     if options.ir_dir and not options.print_ir_after:
         raise UsageError("--ir-dir says where the IR goes, and nothing says after which pass: add --print-ir-after")
-    road = read_road(options.pass_pipeline, options.disable_pass)
     look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, say)
     with work_of(options) as work:
         compiled = compile_model(
@@ -59,11 +57,12 @@ def _run(options: argparse.Namespace) -> int:
             stage=options.stage,
             force=options.force,
             settings=options.set,
-            road=road,
+            pipeline=options.pass_pipeline,
+            without=options.disable_pass,
             look=look,
             work=work,
             recorded=options.plan,
-            plugins=options.plugins,
+            allowed=allowed(options),
         )
     print(plan_table(compiled.plan))
     for verdict in compiled.verdicts:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from qtnc.cli.arguments import Commands
+from qtnc.cli.arguments import Commands, plugins
 
 
 def add(commands: Commands) -> None:
@@ -14,17 +14,22 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="an .onnx or .qir file to write, instead of text to stdout"
     )
+    parser.add_argument(
+        "--use", type=Path, action="append", default=[], metavar="FILE", help="run this Python file for its passes"
+    )
+    plugins(parser)
     parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from qtnc.ir.text.printer import print_model
-    from qtnc.look.opt import check_output, read_ir, run_passes, write_ir
+    from qtnc.look.opt import check_output, known_passes, read_ir, run_passes, write_ir
 
     if options.output:
         check_output(options.output, force=options.force)
-    model = run_passes(read_ir(options.input), options.pass_pipeline)
+    known = known_passes(options.use, plugins=options.plugins)
+    model = run_passes(read_ir(options.input), options.pass_pipeline, known)
     if options.output:
         write_ir(model, options.output)
     else:

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from qtnc.cli.arguments import Commands, form, inputs, working
+from qtnc.cli.arguments import Commands, allowed, form, inputs, working
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +22,6 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.report.text import plan_table
 
     with work_of(options) as work:
-        planned = plan(options.model, options.spec, options.stage, options.set, work, plugins=options.plugins)
+        planned = plan(options.model, options.spec, options.stage, options.set, work, allowed=allowed(options))
     print(json.dumps(planned.plan.to_json(), indent=2) if options.format == "json" else plan_table(planned.plan))
     return 0

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from qtnc.cli.arguments import Commands, form, inputs
+from qtnc.cli.arguments import Commands, allowed, form, inputs
 
 
 def add(commands: Commands) -> None:
@@ -19,6 +19,6 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.compiler import why
     from qtnc.report.tools import why_json, why_text
 
-    answer = why(options.model, options.spec, options.layer, options.stage, options.set, plugins=options.plugins)
+    answer = why(options.model, options.spec, options.layer, options.stage, options.set, allowed=allowed(options))
     print(json.dumps(why_json(answer), indent=2) if options.format == "json" else why_text(answer))
     return 0

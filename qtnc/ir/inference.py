@@ -22,13 +22,13 @@ def infer_shapes(model: ir.Model) -> ir.Model:
 
     Shapes that depend on the elements of others are found by a process of its own; see :mod:`qtnc.ir.following`.
     """
-    light = _light(model)
+    small = light(model)
     try:
-        _take_over(model, onnx.shape_inference.infer_shapes(light))
+        _take_over(model, onnx.shape_inference.infer_shapes(small))
     except Exception:  # inference raises whatever damage leads to; what it does not find is unknown
         return model
     if any(_unknown(value) for graph in model.graphs() for node in graph for value in node.outputs):
-        _follow(model, light)
+        _follow(model, small)
     return model
 
 
@@ -39,13 +39,13 @@ def _unknown(value: ir.Value) -> bool:
     return any(not isinstance(axis, int) and (axis.value or INVENTED).startswith(INVENTED) for axis in value.shape)
 
 
-def _follow(model: ir.Model, light: bytes) -> None:
+def _follow(model: ir.Model, small: bytes) -> None:
     """Take over what a process finds that may not take all memory, nor all time."""
     if not sys.executable:
         return
     command = [sys.executable, "-P", "-m", "qtnc.ir.following"]  # -P: nothing is imported from where we are
     try:
-        done = subprocess.run(command, input=light, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(command, input=small, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return
     if not done.returncode:
@@ -65,10 +65,10 @@ def _take_over(model: ir.Model, proto: onnx.ModelProto) -> None:
                 value.dtype = dtype
 
 
-def _light(model: ir.Model) -> bytes:
+def light(model: ir.Model) -> bytes:
     """The model as a file without its large weights, of which it keeps shapes and types as those of inputs."""
-    light = model.clone()
-    weights = light.graph.initializers
+    copy = model.clone()
+    weights = copy.graph.initializers
     for name, value in list(weights.items()):
         if value.const_value is None or value.const_value.nbytes <= SMALL:
             continue
@@ -76,5 +76,5 @@ def _light(model: ir.Model) -> bytes:
         value.const_value = None
         del weights[name]
         if not value.is_graph_input():
-            light.graph.inputs.append(value)
-    return bytes(ir.to_proto(light).SerializeToString())
+            copy.graph.inputs.append(value)
+    return bytes(ir.to_proto(copy).SerializeToString())

@@ -1,6 +1,7 @@
 """Passes on an IR file, without a spec and a plan."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +13,11 @@ from qtnc.errors import Diagnostic, ImportModelError, OutputError, UsageError
 from qtnc.importers.onnx import read_model
 from qtnc.importers.soundness import fault
 from qtnc.ir.text.files import load_text, save_text
+from qtnc.passes import PASSES
 from qtnc.pipeline import Pipeline
-from qtnc.road.steps import read_steps
+from qtnc.plugins.entry import Passes
+from qtnc.plugins.file import load_file
+from qtnc.road.steps import NOTHING_USED, Known, Step, read_steps
 
 TEXT, ONNX = ".qir", ".onnx"
 
@@ -40,19 +44,41 @@ def read_ir(path: Path) -> ir.Model:
     return model
 
 
-def run_passes(model: ir.Model, text: str) -> ir.Model:
-    """Run a pipeline of passes that need no plan.
+def run_passes(model: ir.Model, text: str, known: Known = NOTHING_USED) -> ir.Model:
+    """Run a pipeline of passes that need no plan, those of others among them that are known.
 
     Raises
     ------
     UsageError
         If the text is wrong, or a pass does what a plan decides.
     """
-    steps = read_steps(text)
+    steps = read_steps(text, known)
     if decides := [step.name for step in steps if step.decides]:
         message = f"{', '.join(dict.fromkeys(decides))} does what a plan decides, and here is none"
         raise UsageError(Diagnostic(message, help="use `qtnc compile`, which makes one from a spec"))
     return Pipeline([step.made({}) for step in steps]).run(model).model
+
+
+def known_passes(files: Sequence[Path], *, plugins: bool = True) -> Known:
+    """Passes that a pipeline may name: of files, which are run for it, and of other packages.
+
+    Raises
+    ------
+    PluginError
+        If a file cannot be used.
+    UsageError
+        If two files offer one name, or a file one of qtnc's own.
+    """
+    found: dict[str, Step] = {}
+    for path in files:
+        for offer in load_file(path).passes:
+            if offer.name in PASSES or offer.name in found:
+                whose = (
+                    "is qtnc's own" if offer.name in PASSES else f"is offered by {found[offer.name].offer.origin} too"
+                )
+                raise UsageError(Diagnostic(f"pass `{offer.name}` of {offer.origin} {whose}", help="rename the pass"))
+            found[offer.name] = Step(offer)
+    return Known(tuple(found.values()), Passes(plugins))
 
 
 def check_output(path: Path, *, force: bool) -> None:

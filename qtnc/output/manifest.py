@@ -7,7 +7,7 @@ but not the reports, which hold timings.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,7 @@ class Manifest:
     original, original_sha256 : path of the original model, relative to the folder, and its hash.
     original_data : hashes of the files beside the original that hold its weights, by their names.
     files : hashes of the emitted files, by their paths in the folder.
+    uses : hashes of the files and passes of others that the spec uses, by their names.
     """
 
     original: str
@@ -70,6 +71,7 @@ class Manifest:
     binds: Mapping[str, int]
     checks: tuple[Check, ...]
     files: Mapping[str, str]
+    uses: Mapping[str, str] = field(default_factory=dict)
 
 
 def checks_of(spec: Spec, out: Path, hashes: Hashes) -> tuple[Check, ...]:
@@ -110,6 +112,7 @@ def write_manifest(
         "model": {"path": _relative(model_path, out), "sha256": hashes.model, "data": dict(hashes.beside)},
         "spec": {"name": Path(spec.source.name).name, "text": spec.source.text, "stage": spec.stage},
         "includes": {included.name: included.source.text for included in spec.includes},
+        "uses": dict(hashes.used),
         "backends": backends,
         "binds": dict(spec.binds),
         "optimize": spec.optimize,
@@ -122,10 +125,11 @@ def write_manifest(
 
 
 def _plugins(spec: Spec) -> tuple[str, ...]:
-    """Packages of the structures that the rewrites name."""
+    """Packages of the structures that the rewrites name, and of the passes that are used."""
     structures = [rewrite.structure for rewrite in spec.rewrites]
     inner = [structure.inner for structure in structures if getattr(structure, "inner", None)]
-    return packages_of(structure.name for structure in (*structures, *inner))
+    packages = {offer.package for use in spec.uses for offer, _ in use.passes if offer.package}
+    return tuple(sorted({*packages, *packages_of(structure.name for structure in (*structures, *inner))}))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -174,6 +178,7 @@ def _parse(content: Any) -> Manifest:
         binds={name: _count(size) for name, size in _as(dict, content["binds"]).items()},
         checks=_checks(content["checks"]),
         files={_path(name): digest for name, digest in _table(str, content["files"]).items()},
+        uses=_table(str, content.get("uses", {})),
     )
 
 

@@ -55,7 +55,8 @@ def passes_table(entries: Sequence[PassEntry]) -> str:
     rows = []
     for entry in entries:
         source = f"{entry.package} {entry.version}" if entry.version else entry.package
-        rows.append([entry.name, "yes" if entry.exact else "no", source, entry.summary])
+        name = printable(entry.name) if entry.usable else f"({printable(entry.name)})"
+        rows.append([name, "yes" if entry.exact else "no", source, visible(entry.summary)])
         rows += [[f"  {_option(option)}", "", "", ""] for option in entry.options]
     return table(["pass", "exact", "from", "summary"], rows)
 

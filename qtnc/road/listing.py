@@ -8,10 +8,12 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from inspect import formatannotation
 from typing import Any
 
+from qtnc.errors import PluginError
 from qtnc.passes import PASSES
-from qtnc.pipeline import is_exact
-from qtnc.road.steps import known_pass
-from qtnc.structures.listing import summary_of
+from qtnc.plugins.entry import Passes, PassPlugin
+from qtnc.plugins.offer import Offer, Wrapped
+from qtnc.road.steps import own_pass
+from qtnc.structures.listing import first_paragraph
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ class PassOption:
 
 @dataclass(frozen=True)
 class PassEntry:
-    """One pass. ``exact`` says that it leaves what a model computes, but for rounding."""
+    """One pass. ``exact`` says that it leaves what a model computes, but for rounding.
+
+    ``usable`` says whether a pipeline may name it; where it may not, ``summary`` says why.
+    """
 
     name: str
     summary: str
@@ -33,17 +38,34 @@ class PassEntry:
     options: tuple[PassOption, ...]
     package: str
     version: str | None
+    usable: bool = True
 
 
-def list_passes() -> tuple[PassEntry, ...]:
-    """Every pass, in the order of the table."""
-    return tuple(_entry(name, known_pass(name)) for name in PASSES)
+def list_passes(passes: Passes) -> tuple[PassEntry, ...]:
+    """Ours in the order of the table, then what other packages offer, whether it can be had or not."""
+    return (*(_own(own_pass(name)) for name in PASSES), *(_foreign(plugin, passes) for plugin in passes.plugins))
 
 
-def _entry(name: str, kind: type[Any]) -> PassEntry:
-    package = _distributions().get(kind.__module__.partition(".")[0], kind.__module__.partition(".")[0])
-    options = tuple(PassOption(f.name, _type(f), _default(f)) for f in fields(kind))
-    return PassEntry(name, summary_of(kind), is_exact(kind), options, package, _version(package))
+def _own(offer: Offer) -> PassEntry:
+    package = _distributions().get(offer.kind.__module__.partition(".")[0], "qtnc")
+    return _entry(offer, package, _version(package))
+
+
+def _foreign(plugin: PassPlugin, passes: Passes) -> PassEntry:
+    if plugin.name in PASSES:
+        reason = f"not used: `{plugin.name}` is qtnc's own"
+    else:
+        try:
+            return _entry(passes[plugin.name], plugin.package, plugin.version)
+        except PluginError as error:
+            reason = error.diagnostics[0].message
+    return PassEntry(plugin.name, reason, True, (), plugin.package, plugin.version, usable=False)
+
+
+def _entry(offer: Offer, package: str, released: str | None) -> PassEntry:
+    options = tuple(PassOption(f.name, _type(f), _default(f)) for f in fields(offer.kind) if f.name in offer.options)
+    summary = offer.ready.summary if isinstance(offer.ready, Wrapped) else (offer.kind.__doc__ or "")
+    return PassEntry(offer.name, first_paragraph(summary), offer.exact, options, package, released)
 
 
 def _type(option: Field[Any]) -> str:

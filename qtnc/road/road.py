@@ -1,13 +1,13 @@
 """The pipeline of a compile: the default one, and what it becomes when it is told otherwise."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 from qtnc.errors import Diagnostic, UsageError
 from qtnc.pipeline import Pass
-from qtnc.road.steps import Step, known_pass, read_steps, unknown
+from qtnc.road.steps import NOTHING_USED, Known, Step, read_steps, unknown
 
 LOWERS: Final = "lower-to-onnx"
 """The pass that writes networks and circuits out; torch and Qiskit take the model before it, ONNX at the end."""
@@ -32,18 +32,19 @@ class Road:
     """Passes in order, in three parts: before the plan, from it to the lowering, and from the lowering on."""
 
     steps: tuple[Step, ...]
+    known: Known = NOTHING_USED
 
     def prepare(self, given: Mapping[str, Any]) -> tuple[Pass, ...]:
         """Passes before the plan is made."""
-        return _made(self.steps[: self._cuts[0]], given)
+        return _made(self.steps[: self.cuts[0]], given)
 
     def rewrite(self, given: Mapping[str, Any]) -> tuple[Pass, ...]:
         """Passes that do what the plan decided, and what follows before the lowering."""
-        return _made(self.steps[self._cuts[0] : self._cuts[1]], given)
+        return _made(self.steps[self.cuts[0] : self.cuts[1]], given)
 
     def lower(self, given: Mapping[str, Any]) -> tuple[Pass, ...]:
         """The lowering, and what follows it."""
-        return _made(self.steps[self._cuts[1] :], given)
+        return _made(self.steps[self.cuts[1] :], given)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -56,7 +57,8 @@ class Road:
         return ",".join(map(str, self.steps))
 
     @cached_property
-    def _cuts(self) -> tuple[int, int]:
+    def cuts(self) -> tuple[int, int]:
+        """Where the second part begins, and where the third."""
         lowering = self.names.index(LOWERS) if LOWERS in self.names else len(self.steps)
         return next((k for k, step in enumerate(self.steps) if step.decides), lowering), lowering
 
@@ -70,23 +72,36 @@ class Road:
         """
         for name in names:
             if name not in self.names:
-                known_pass(name)
+                self.known.step(name)
                 raise unknown(f"the pipeline has no pass `{name}`", name, dict.fromkeys(self.names))
 
 
-def read_road(text: str | None = None, without: Sequence[str] = ()) -> Road:
+def read_road(text: str | None = None, without: Sequence[str] = (), known: Known = NOTHING_USED) -> Road:
     """Read a pipeline, the default one where there is no text, and leave passes out.
+
+    Passes that a spec uses and the text does not name run right before those that do what the plan decides.
 
     Raises
     ------
     UsageError
         If the text is wrong, a pass to be left out is not there, or what the plan decides would be done piecemeal.
+    PluginError
+        If the text names a pass of another package that cannot be had.
     """
-    whole = Road(read_steps(DEFAULT if text is None else text))
+    named = Road(read_steps(DEFAULT if text is None else text, known), known)
+    whole = replace(named, steps=_with_used(named, again=text is None))
     whole.check_named(without)
-    road = Road(tuple(step for step in whole.steps if step.name not in without))
+    road = replace(whole, steps=tuple(step for step in whole.steps if step.name not in without))
     _check_together(road)
     return road
+
+
+def _with_used(road: Road, *, again: bool) -> tuple[Step, ...]:
+    """The steps with those that are used; what came before them runs ``again``, to clean up after them."""
+    cut = road.cuts[0]
+    used = tuple(step for step in road.known.used if step.name not in road.names)
+    before = road.steps[:cut]
+    return (*before, *used, *(before if used and again else ()), *road.steps[cut:])
 
 
 def _check_together(road: Road) -> None:

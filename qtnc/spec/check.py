@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
+from qtnc.plugins.allowed import Allowed
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
@@ -13,6 +14,8 @@ from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
 from qtnc.spec.settings import OPTIMIZE, goal
+from qtnc.spec.unknown import path_of, unknown_base
+from qtnc.spec.used import Uses
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
 from qtnc.structures.options import options_of
@@ -25,6 +28,7 @@ def check(
     backends: Mapping[str, type[Any]],
     folder: Path,
     given: Mapping[str, tree.Value] | None = None,
+    allowed: Allowed | None = None,
 ) -> program.Spec:
     """Check a spec and give it its meaning.
 
@@ -42,13 +46,15 @@ def check(
         Where relative paths start, but for those of included files.
     given
         Values that stand in place of those that the spec lets.
+    allowed
+        What code of others may run; anything where nothing is said.
 
     Raises
     ------
     SpecError
         With every mistake, in order of place.
     """
-    checker = _Checker(spec, structures, backends, folder, given or {})
+    checker = _Checker(spec, structures, backends, folder, given or {}, allowed or Allowed())
     checker.whole()
     checker.every(spec.statements)
     checker.comparable()
@@ -66,6 +72,7 @@ class _Checker:
     backends: Mapping[str, type[Any]]
     folder: Path
     given: Mapping[str, tree.Value]
+    allowed: Allowed
     errors: list[Diagnostic] = field(default_factory=list)
     binds: dict[str, int] = field(default_factory=dict)
     bind_spans: dict[str, Span] = field(default_factory=dict)
@@ -87,6 +94,7 @@ class _Checker:
         self.lets = Lets(let, self.given, self.spec.lost)
         self.folders = {i.source: i.path.parent for i in self.spec.includes if i.path}
         self.shipped = {i.source for i in self.spec.includes if i.path is None}
+        self.uses = Uses(self.allowed, self.folder, self.shipped)
 
     def result(self) -> program.Spec:
         """Return what was gathered."""
@@ -105,6 +113,7 @@ class _Checker:
             stages=self.stages,
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
+            uses=tuple(self.uses.found.values()),
         )
 
     def complain(self, message: str, span: Span | None, way_out: str | None = None) -> None:
@@ -151,6 +160,8 @@ class _Checker:
         match node:
             case tree.Header() | tree.Include():
                 pass  # what is included stands in its place already
+            case tree.Use():
+                self.uses.take(node, self.folders.get(node.span.source, self.folder))
             case tree.Let():
                 self.let(node)
             case tree.Bind(bindings):
@@ -185,8 +196,12 @@ class _Checker:
 
     def words(self) -> Collection[str]:
         """Words that values are, which no name may hide."""
-        owners = (*at_hand(self.structures).values(), *self.backends.values())
+        owners = (*self.at_hand().values(), *self.backends.values())
         return {OPTIMIZE, "auto", *DTYPES, *(w for x in owners for o in options_of(x).values() for w in o.words)}
+
+    def at_hand(self) -> Mapping[str, type[Any]]:
+        """Structures that are there without importing another package."""
+        return {**at_hand(self.structures), **self.uses.structures}
 
     def bind(self, node: tree.Binding) -> None:
         """``name = value``."""
@@ -217,18 +232,9 @@ class _Checker:
         if reader.name.text != "npz":
             way_out = did_you_mean(reader.name.text, ["npz"]) or 'data is read by `npz("PATH")`'
             self.complain(f"unknown reader `{clip(reader.name.text)}`", reader.name.span, way_out)
-        path = self.path(reader)
+        path = self.folders.get(reader.span.source, self.folder) / path_of(reader, self.lets.used)
         take = None if node.take is None else count("`take`", node.take)
         self.data[name] = program.DataDecl(name, path, take, node.span)
-
-    def path(self, reader: tree.Call) -> Path:
-        """Resolve the one argument of a reader against the spec's folder."""
-        values = [a.value for a in reader.arguments if a.name is None]
-        value = values[0] if len(values) == len(reader.arguments) == 1 else None
-        if not isinstance(value, tree.String) or not value.text:
-            span = value.span if value and value.span in self.lets.used else reader.span
-            raise RefusedError("a reader takes the path of a file", span, 'as in `npz("calib.npz")`')
-        return self.folders.get(reader.span.source, self.folder) / value.text
 
     def set_goal(self, node: tree.Optimize) -> None:
         """``optimize goal``."""
@@ -292,7 +298,7 @@ class _Checker:
         if wraps and after is None:
             self.complain(f"`{name}` needs a structure after it, as in `{name}(...) | mpo(...)`", call.span)
         elif after is not None and not wraps:
-            wrapping = [word for word, other in at_hand(self.structures).items() if getattr(other, "wraps", False)]
+            wrapping = [word for word, other in self.at_hand().items() if getattr(other, "wraps", False)]
             may = f"only {listing(wrapping)} may" if wrapping else "no structure may"
             self.complain(f"`{name}` takes no structure after it", after.span, f"{may} stand before another")
         problems: list[RefusedError] = []
@@ -307,8 +313,13 @@ class _Checker:
 
     def known_structure(self, name: tree.Name) -> type[Any] | None:
         """Resolve the name of a structure; one of another package is imported."""
+        if name.text in self.uses.structures:
+            return self.uses.structures[name.text]
         if name.text not in self.structures:
-            way_out = did_you_mean(name.text, self.structures) or f"structures are {listing(self.structures)}"
+            if self.uses.left:
+                return None  # it may be one of a file that was not run
+            known = [*self.structures, *self.uses.structures]
+            way_out = did_you_mean(name.text, known) or f"structures are {listing(known)}"
             self.complain(f"unknown structure `{clip(name.text)}`", name.span, way_out)
             return None
         try:
@@ -334,17 +345,9 @@ class _Checker:
         """Resolve the name after ``extends``, in the stage ``name``."""
         if base is None:
             return None
-        if base.text in self.stages:
-            return base.text
-        if base.text == name:
-            self.complain(f"stage `{name}` extends itself", base.span)
-        elif base.text in self.stage_places:
-            message = f"stage `{base.text}` is declared only at {self.stage_places[base.text].seen_from(base.span)}"
-            self.complain(message, base.span, f"move `stage {base.text}` above this line")
-        elif base.text not in self.spec.lost:
-            declared = f"stages above are {listing(self.stages)}" if 0 < len(self.stages) <= 10 else None
-            way_out = did_you_mean(base.text, self.stages) or declared
-            self.complain(f"unknown stage `{clip(base.text)}`", base.span, way_out)
+        lost = base.text in self.spec.lost and base.text not in (name, *self.stage_places)
+        if base.text not in self.stages and not lost:
+            self.refuse([unknown_base(base, name, self.stages, self.stage_places)])
         return base.text
 
     def known_data(self, name: tree.Name | None) -> str | None:

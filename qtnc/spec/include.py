@@ -11,6 +11,7 @@ from qtnc.source import Source, Span
 from qtnc.spec import tree
 from qtnc.spec.file import read_text
 from qtnc.spec.header import header_faults
+from qtnc.spec.inside import found_inside
 from qtnc.spec.syntax import MAX_LENGTH, recover
 from qtnc.spec.values import RefusedError, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
@@ -123,22 +124,7 @@ class _Reader:
 
     def find(self, file: tree.String, folder: Path) -> Path:
         """Find a file from the folder of the source that includes it, links followed."""
-        named = f"`{clip(file.text)}`"
-        if not file.text.endswith(ENDING):
-            raise RefusedError(f"{named} does not end in `{ENDING}`", file.span, "other files cannot be included")
-        written = Path(os.path.normpath(folder / file.text))
-        # Only what its words leave in the folder is asked of the system.
-        inside = not os.path.isabs(file.text) and written.is_relative_to(self.root)
-        path = Path(os.path.realpath(written)) if inside else written
-        if not inside or not path.is_relative_to(self.root):
-            way_out = "a spec includes relative paths that stay in its own folder, links followed"
-            raise RefusedError(f"{named} lies outside of the folder of the spec", file.span, way_out)
-        if os.path.isfile(path):
-            return path
-        if os.path.exists(path):
-            raise RefusedError(f"{named} is no file", file.span)
-        beside = (entry.name for entry in path.parent.glob(f"*{ENDING}"))
-        raise RefusedError(f"there is no {named}", file.span, did_you_mean(path.name, beside))
+        return found_inside(file, folder, self.root, ENDING, "include")
 
     def once(self, name: str, node: tree.Include) -> None:
         """Refuse what is included already: its names would be declared twice, if it ever ended."""

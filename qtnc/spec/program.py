@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
+from qtnc.plugins.offer import Offer
 from qtnc.source import Source, Span
 from qtnc.spec import tree
 from qtnc.spec.pattern import Pattern
@@ -194,6 +195,26 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Use:
+    """A Python file, or a pass of another package, that is used.
+
+    Attributes
+    ----------
+    name : the file's path from the folder of the spec, or the name of the pass.
+    passes : in order, each with its options.
+    path, sha256 : of a file; None for a pass of a package.
+    left : whether the file was not run, so that what it offers is not known.
+    """
+
+    name: str
+    passes: tuple[tuple[Offer, Mapping[str, Any]], ...]
+    span: Span
+    path: Path | None = None
+    sha256: str | None = None
+    left: bool = False
+
+
+@dataclass(frozen=True)
 class Ignore:
     """Layers that no rewrite claims, wherever it stands."""
 
@@ -240,6 +261,7 @@ class Spec:
 
     ``includes`` are the sources that it was read from beside its own, and ``lets`` the values that it names.
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
+    ``uses`` are the files and passes of others that it uses.
     ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
     effect.
     """
@@ -259,6 +281,7 @@ class Spec:
     includes: tuple[tree.Included, ...] = ()
     lets: Mapping[str, tree.Let] = field(default_factory=dict)
     settings: Mapping[str, int | str] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
 
     def at(self, stage: str | None) -> "Spec":
         """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.

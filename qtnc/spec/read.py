@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qtnc.errors import SpecError, UsageError
+from qtnc.plugins.allowed import Allowed
 from qtnc.source import Source
 from qtnc.spec.check import check
 from qtnc.spec.file import read_text
@@ -20,6 +21,7 @@ def read_spec(
     structures: Mapping[str, type[Any]],
     backends: Mapping[str, type[Any]],
     settings: Sequence[str] = (),
+    allowed: Allowed | None = None,
 ) -> Spec:
     """Read a spec from a file.
 
@@ -31,6 +33,8 @@ def read_spec(
         What the spec may name, see :func:`qtnc.spec.check.check`.
     settings
         What is settled instead of what it says, see :func:`qtnc.spec.settings.override`.
+    allowed
+        What code of others may run, see :func:`qtnc.spec.check.check`.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def read_spec(
     UsageError
         A setting is wrong, or makes wrong what is right without.
     """
-    return read_source(Source(str(path), read_text(path)), structures, backends, path.parent, settings)
+    return read_source(Source(str(path), read_text(path)), structures, backends, path.parent, settings, allowed)
 
 
 def read_source(
@@ -49,6 +53,7 @@ def read_source(
     backends: Mapping[str, type[Any]],
     folder: Path,
     settings: Sequence[str] = (),
+    allowed: Allowed | None = None,
 ) -> Spec:
     """Read a spec from a text; ``folder`` is where relative paths start."""
     tree, errors = recover(source)
@@ -57,7 +62,7 @@ def read_source(
         raise SpecError(*errors)
     tree, errors = expanded(tree, errors, folder)
     try:
-        spec = check(tree, structures, backends, folder)
+        spec = check(tree, structures, backends, folder, allowed=allowed)
     except SpecError as error:
         raise SpecError(*in_order([*errors, *error.diagnostics])) from None
     if errors:
@@ -65,7 +70,7 @@ def read_source(
     values = given(spec, settings)
     if values:
         try:
-            spec = check(tree, structures, backends, folder, values)
+            spec = check(tree, structures, backends, folder, values, allowed)
         except SpecError as error:
             raise UsageError(*error.diagnostics) from None
     return override(spec, settings)

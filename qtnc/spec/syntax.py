@@ -205,6 +205,7 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
 _NODES: dict[str, Callable[..., Any]] = {
     "header": tree.Header,
     "include": tree.Include,
+    "use": tree.Use,
     "let": tree.Let,
     "bind": lambda *parts: tree.Bind(parts[:-1], parts[-1]),
     "binding": tree.Binding,

@@ -201,6 +201,14 @@ class Include:
 
 
 @dataclass(frozen=True)
+class Use:
+    """``use "path"``, or ``use pass(option: value, ...)``."""
+
+    what: String | Call
+    span: Span
+
+
+@dataclass(frozen=True)
 class Let:
     """``let name = value``."""
 
@@ -299,7 +307,7 @@ class Verify:
     span: Span
 
 
-Statement = Header | Include | Let | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
+Statement = Header | Include | Use | Let | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
 
 
 @dataclass(frozen=True)

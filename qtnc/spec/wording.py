@@ -13,6 +13,7 @@ MAX_ERRORS = 100
 FORMS = {
     "qtn": "qtn 1",
     "include": 'include "PATH"',
+    "use": 'use "PATH"',
     "let": "let NAME = VALUE",
     "bind": "bind NAME = NUMBER, ...",
     "data": 'data NAME = npz("PATH") take ROWS',
@@ -45,6 +46,7 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"NAME", "LSQB"}), "a list such as `[0, 5]`"),
     (frozenset({"STRING", "NUMBER"}), 'a value such as `"GLOB"`, `64Ki` or `384x1536`'),
     (frozenset({"STRING", "RECIPE"}), 'a path such as `"layers.qtn"`, or a recipe such as `<llama>`'),
+    (frozenset({"STRING", "NAME"}), 'a path such as `"my_passes.py"`, or the name of a pass'),
     (frozenset({"NAME", "NUMBER"}), "a number"),
     (frozenset({"NAME"}), "a name"),
     (frozenset({"NUMBER"}), "a number"),

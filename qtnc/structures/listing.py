@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from inspect import cleandoc
-from typing import Any
 
 from qtnc.errors import PluginError
 from qtnc.structures.options import Option, options_of
@@ -31,9 +30,9 @@ def list_structures(structures: Structures) -> tuple[StructureEntry, ...]:
     return (*ours, *_foreign(structures))
 
 
-def summary_of(kind: type[Any]) -> str:
+def first_paragraph(documentation: str) -> str:
     """First paragraph of a class's documentation, on one line."""
-    return cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
+    return cleandoc(documentation).split("\n\n")[0].replace("\n", " ").replace("``", "`")
 
 
 def _foreign(structures: Structures) -> Iterator[StructureEntry]:
@@ -48,7 +47,9 @@ def _foreign(structures: Structures) -> Iterator[StructureEntry]:
 
 
 def _entry(name: str, kind: type[Structure], package: str, released: str) -> StructureEntry:
-    return StructureEntry(name, summary_of(kind), True, tuple(options_of(kind).values()), package, released)
+    return StructureEntry(
+        name, first_paragraph(kind.__doc__ or ""), True, tuple(options_of(kind).values()), package, released
+    )
 
 
 def _refused(plugin: Plugin, reason: str) -> StructureEntry:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from traceback import walk_tb
 from typing import Any, Final, cast
 
 from qtnc.errors import Diagnostic, PluginError, printable
@@ -50,10 +49,8 @@ class Plugin:
         except (Exception, SystemExit) as error:  # whatever a stranger's module does as it is imported
             reason = printable(f"{type(error).__name__}: {error}", LONGEST_REASON)
             raise self._wrong(f"cannot be imported: {reason}") from error
-        if not (isinstance(found, type) and is_dataclass(found)):
-            raise self._wrong("is no dataclass")
-        if missing := [member for member in MEMBERS if not hasattr(found, member)]:
-            raise self._wrong(f"is no structure: it has no {', '.join(f'`{member}`' for member in missing)}")
+        if fault := structure_fault(found):
+            raise self._wrong(fault)
         structure = cast("type[Structure]", found)
         if structure.name != self.name:
             raise self._wrong(f"calls itself `{printable(str(structure.name))}`")
@@ -108,28 +105,25 @@ class Structures(Mapping[str, type[Structure]]):
         packages = " and ".join(f"{plugin.package} {plugin.version}" for plugin in offers)
         if not self.allowed:
             message = f"{shown} comes from {packages}, and plug-ins are not allowed"
-            raise PluginError(Diagnostic(message, help="leave `--no-plugins` out, or take a structure of qtnc's own"))
+            raise PluginError(
+                Diagnostic(message, help="leave out `--no-plugins` or `--no-python`, or take a structure of qtnc's own")
+            )
         if len(offers) > 1:
             raise PluginError(Diagnostic(f"{shown} is offered by {packages}", help="uninstall all of them but one"))
         return offers[0].load()
 
 
+def structure_fault(found: Any) -> str | None:
+    """What keeps a thing from being the class of a structure, or None."""
+    if not (isinstance(found, type) and is_dataclass(found)):
+        return "is no dataclass"
+    missing = [member for member in MEMBERS if not hasattr(found, member)]
+    return f"is no structure: it has no {', '.join(f'`{member}`' for member in missing)}" if missing else None
+
+
 def at_hand(structures: Mapping[str, type[Any]]) -> Mapping[str, type[Any]]:
     """Those of some structures that are there without importing another package."""
     return STRUCTURES if isinstance(structures, Structures) else structures
-
-
-def blamed(error: BaseException) -> str | None:
-    """The package in whose structure an error arose, as the traceback tells; None where it was in qtnc itself."""
-    homes = {plugin.entry.module.partition(".")[0]: plugin.package for plugin in Structures().plugins}
-    found: BaseException | None = error
-    while found is not None:
-        for frame, _ in walk_tb(found.__traceback__):
-            home = str(frame.f_globals.get("__name__")).partition(".")[0]
-            if home in homes:
-                return homes[home]
-        found = found.__cause__
-    return None
 
 
 def packages_of(names: Iterable[str]) -> tuple[str, ...]:
