@@ -38,7 +38,7 @@ from qtnc.plugins.allowed import Allowed
 from qtnc.report.write import write_reports
 from qtnc.road.narrowing import narrowed, narrowing
 from qtnc.road.road import Road, read_road
-from qtnc.road.steps import Known, Step
+from qtnc.road.steps import Known, Step, own_pass
 from qtnc.run.hybrid import LayerRun, run_folder
 from qtnc.source import Source
 from qtnc.spec.program import Spec
@@ -87,8 +87,9 @@ def read(
 
 
 def prepare(model: ir.Model, spec: Spec | None = None) -> ir.Model:
-    """Bring a model into canonical form, in which layers are looked for, by the passes that a spec uses too."""
-    return Pipeline(road_of(spec).prepare({})).run(model).model
+    """Bring a model into canonical form, in which layers are looked for, by the passes and rules of a spec too."""
+    given = {"rules": spec.rules} if spec else {}
+    return Pipeline(road_of(spec).prepare(given)).run(model).model
 
 
 def inspect(model_path: Path, *, spectra: bool = False) -> tuple[LayerFacts, ...]:
@@ -189,7 +190,7 @@ def compile_model(
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
         look.attach(watch, out, model_path, sources, inputs, force=force)
-    given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work}
+    given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work, "rules": spec.rules}
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
         named = hashes.by_name(model_path.name)
@@ -254,8 +255,13 @@ def road_of(
     spec: Spec | None, pipeline: str | None = None, without: Sequence[str] = (), allowed: Allowed = ANYTHING
 ) -> Road:
     """The passes of a compile, with those that the spec uses."""
-    used = (Step(*given) for use in spec.uses for given in use.passes) if spec else ()
-    return read_road(pipeline, without, Known(tuple(used), allowed.passes))
+    if spec is None:
+        return read_road(pipeline, without, Known(packages=allowed.passes))
+    used = [Step(*given) for use in spec.uses for given in use.passes]
+    if any(not rule.on_networks for rule in spec.rules):
+        used.insert(0, Step(own_pass("apply-rules")))
+    late = [Step(own_pass("apply-network-rules"))] if any(rule.on_networks for rule in spec.rules) else []
+    return read_road(pipeline, without, Known(used, allowed.passes, late))
 
 
 def _spec(text: Path | Source, stage: str | None, settings: Sequence[str], allowed: Allowed) -> Spec:

@@ -87,7 +87,7 @@ def _runner(ran: Ran, model: ir.Model) -> Runner:
 
 def _judge(ran: Ran, model: ir.Model, data: str, moved: Errors, before: Errors, after: Errors) -> None:
     lossy = not ran.exact and ran.modified
-    allowed = inf if lossy else _rounding(model)
+    allowed = inf if lossy else rounding(model)
     output = max(moved, key=lambda name: moved[name], default=None)
     if output is None or (isfinite(moved[output]) and moved[output] <= allowed):
         return
@@ -98,7 +98,8 @@ def _judge(ran: Ran, model: ir.Model, data: str, moved: Errors, before: Errors, 
     )
 
 
-def _rounding(model: ir.Model) -> float:
+def rounding(model: ir.Model) -> float:
+    """How far outputs of a model may move by rounding alone."""
     return EXACT_IN_HALF if _has_halves(model) else EXACT
 
 

@@ -29,19 +29,22 @@ class Applied:
     nearest: Attempt | None = None
 
 
-def apply_rules(model: ir.Model, rules: Sequence[Rule], listen: Listener | None = None) -> tuple[Applied, ...]:
+def apply_rules(
+    model: ir.Model, rules: Sequence[Rule], listen: Listener | None = None, *, at_most: int | None = None
+) -> tuple[Applied, ...]:
     """Apply rules, at each node the first that does, until none does any more.
 
     Parameters
     ----------
     listen : is told of every attempt.
+    at_most : how often they are applied in all, where that is bounded.
 
     Raises
     ------
     PassError
         If rules undo one another or go on for ever; it names the cycle.
     """
-    driver = _Driver(model, rules, listen)
+    driver = _Driver(model, rules, listen, at_most)
     driver.run()
     drop_unused_initializers(model)
     drop_unused_functions(model)
@@ -52,8 +55,8 @@ def apply_rules(model: ir.Model, rules: Sequence[Rule], listen: Listener | None 
 class _Driver:
     """One run over one model."""
 
-    def __init__(self, model: ir.Model, rules: Sequence[Rule], listen: Listener | None) -> None:
-        self.model, self.listen = model, listen
+    def __init__(self, model: ir.Model, rules: Sequence[Rule], listen: Listener | None, at_most: int | None) -> None:
+        self.model, self.listen, self._at_most = model, listen, at_most
         self.times: Counter[str] = Counter()
         self.nearest: dict[str, Attempt] = {}
         nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
@@ -71,11 +74,11 @@ class _Driver:
         while self._by_root:
             waiting = deque(ir.traversal.RecursiveGraphIterator(self.model.graph))
             changed = False
-            while waiting:
+            while waiting and self.times.total() != self._at_most:
                 made = self._rewrite(waiting.popleft())
                 changed = changed or made is not None
                 waiting.extendleft(reversed(made or ()))
-            if not changed:
+            if not changed or self.times.total() == self._at_most:
                 return
 
     def settle_names(self) -> None:

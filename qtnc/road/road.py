@@ -79,7 +79,8 @@ class Road:
 def read_road(text: str | None = None, without: Sequence[str] = (), known: Known = NOTHING_USED) -> Road:
     """Read a pipeline, the default one where there is no text, and leave passes out.
 
-    Passes that a spec uses and the text does not name run right before those that do what the plan decides.
+    Passes that a spec uses and the text does not name run right before those that do what the plan decides; late ones
+    right after them.
 
     Raises
     ------
@@ -100,8 +101,10 @@ def _with_used(road: Road, *, again: bool) -> tuple[Step, ...]:
     """The steps with those that are used; what came before them runs ``again``, to clean up after them."""
     cut = road.cuts[0]
     used = tuple(step for step in road.known.used if step.name not in road.names)
+    late = tuple(step for step in road.known.late if step.name not in road.names)
+    end = max((k + 1 for k, step in enumerate(road.steps) if step.decides), default=cut)
     before = road.steps[:cut]
-    return (*before, *used, *(before if used and again else ()), *road.steps[cut:])
+    return (*before, *used, *(before if used and again else ()), *road.steps[cut:end], *late, *road.steps[end:])
 
 
 def _check_together(road: Road) -> None:

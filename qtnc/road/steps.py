@@ -57,10 +57,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Known:
-    """Passes that a pipeline may name: ours, those that a spec uses, and those of other packages."""
+    """Passes that a pipeline may name: ours, those that a spec uses, and those of other packages.
+
+    ``late`` are those that a spec asks for on what layers became.
+    """
 
     used: Sequence[Step] = ()
     packages: Passes = field(default_factory=Passes)
+    late: Sequence[Step] = ()
 
     def step(self, name: str) -> Step:
         """The pass of a name; one that is used has the options that the spec gives it.
@@ -72,7 +76,7 @@ class Known:
         PluginError
             If it comes from a package and cannot be had.
         """
-        for step in self.used:
+        for step in (*self.used, *self.late):
             if step.name == name:
                 return step
         if name in PASSES:

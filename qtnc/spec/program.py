@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
 from qtnc.plugins.offer import Offer
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Source, Span
 from qtnc.spec import tree
 from qtnc.spec.pattern import Pattern
@@ -261,7 +262,7 @@ class Spec:
 
     ``includes`` are the sources that it was read from beside its own, and ``lets`` the values that it names.
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
-    ``uses`` are the files and passes of others that it uses.
+    ``uses`` are the files and passes of others that it uses, ``rules`` those for the graph, in order of the text.
     ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
     effect.
     """
@@ -282,6 +283,7 @@ class Spec:
     lets: Mapping[str, tree.Let] = field(default_factory=dict)
     settings: Mapping[str, int | str] = field(default_factory=dict)
     uses: tuple[Use, ...] = ()
+    rules: tuple[SpecRule, ...] = ()
 
     def at(self, stage: str | None) -> "Spec":
         """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.

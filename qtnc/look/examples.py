@@ -1,0 +1,121 @@
+"""Examples of rules, carried out: what a rule makes of them, and whether it computes the same."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import onnx_ir as ir
+
+from qtnc.calibrate.session import run, session_of
+from qtnc.errors import Diagnostic, PassError, SpecError
+from qtnc.look.verify_each import rounding
+from qtnc.rewrite.drawing import draw
+from qtnc.rewrite.driving import Applied, apply_rules
+from qtnc.rewrite.rule import Example, SpecRule
+from qtnc.rewrite.sameness import expression, same_outputs
+from qtnc.verify.compare import relative_errors, worst
+
+SEEDS: Final = (0, 1, 2)
+"""Numbers that an example leaves open are drawn so often."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One example that holds: by how much outputs moved, relative to their size, over all seeds."""
+
+    rule: str
+    error: float
+
+
+def run_examples(rules: Iterable[SpecRule]) -> tuple[Shown, ...]:
+    """Carry out all examples.
+
+    Raises
+    ------
+    SpecError
+        With a diagnostic for every one that does not hold.
+    """
+    shown: list[Shown] = []
+    wrong: list[Diagnostic] = []
+    for rule in rules:
+        for example in rule.examples:
+            try:
+                shown.append(Shown(rule.name, worst([_carry_out(rule, example, seed) for seed in SEEDS])))
+            except (SpecError, PassError) as error:
+                wrong += error.diagnostics
+    if wrong:
+        raise SpecError(*wrong)
+    return tuple(shown)
+
+
+def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
+    """The relative error that the rule makes of an example."""
+    before = draw(example.before, seed)
+    after = before.clone()
+    (applied,) = apply_rules(after, [rule])
+    if not example.after:
+        if applied.times:
+            became = ", ".join(expression(value) for value in after.graph.outputs)
+            raise _wrong(example, f"rule `{rule.name}` is to leave this as it is, and makes {became} of it")
+        return 0.0
+    if not applied.times:
+        raise _missed(rule, example, applied)
+    expected = before.clone()
+    told = SpecRule(rule.name, example.before, (), example.after, rule.within, (), example.span)
+    (meant,) = apply_rules(expected, [told], at_most=1)
+    if not meant.times:
+        raise _missed(told, example, meant)
+    if not same_outputs(after.graph.outputs, expected.graph.outputs):
+        became = ", ".join(expression(value) for value in after.graph.outputs)
+        wanted = ", ".join(expression(value) for value in expected.graph.outputs)
+        raise _wrong(example, f"rule `{rule.name}` makes {became} of it, and `after` says {wanted}")
+    return _judge(rule, example, before, after)
+
+
+def _missed(rule: SpecRule, example: Example, applied: Applied) -> SpecError:
+    """Say why the rule did not apply."""
+    nearest = applied.nearest
+    if nearest is None:
+        roots = " or ".join(sorted(op for _, op in rule.matcher.roots)[:3])
+        return _wrong(example, f"rule `{rule.name}` does not apply: there is no {roots}")
+    span = f" (`{nearest.span.text}`)" if nearest.span else ""
+    return _wrong(example, f"rule `{rule.name}` does not apply: {nearest.reason}{span}")
+
+
+def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) -> float:
+    allowed = rounding(before) if rule.within is None else rule.within
+    feed = _feed(before)
+    names = [str(value.name) for value in before.graph.outputs]
+    try:
+        first, second = session_of(before), session_of(after)
+        errors = relative_errors(
+            lambda given: dict(zip(names, run(first, names, given), strict=True)),
+            {"after": lambda given: dict(zip(names, run(second, names, given), strict=True))},
+            [feed],
+        )
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise _wrong(example, f"it does not run in onnxruntime: {str(error)[:200]}") from error
+    found = worst(errors["after"])
+    if not found <= allowed:
+        message = f"rule `{rule.name}` moves what this computes by {found:.3%}, and may move it by {allowed:.3g}"
+        way_out = None if rule.within is not None else "if it is meant to be approximate, say how much: `within 1%`"
+        raise SpecError(Diagnostic(message, example.span, way_out))
+    return found
+
+
+def _feed(model: ir.Model) -> Mapping[str, Any]:
+    """Seeded numbers for the inputs."""
+    rng = np.random.default_rng(7)
+    found: dict[str, Any] = {}
+    for value in model.graph.inputs:
+        assert value.shape is not None  # noqa: S101 - examples say all sizes
+        assert value.dtype is not None  # noqa: S101 - examples say all types
+        shape, dtype = value.shape.numpy(), value.dtype.numpy()
+        numbers = rng.normal(size=shape) if value.dtype.is_floating_point() else rng.integers(0, 2, shape)
+        found[str(value.name)] = np.asarray(numbers).astype(dtype)
+    return found
+
+
+def _wrong(example: Example, message: str) -> SpecError:
+    return SpecError(Diagnostic(message, example.span))
