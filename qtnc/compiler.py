@@ -13,9 +13,10 @@ from qtnc.backends.options import BACKENDS, TorchOptions
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
+from qtnc.errors import SpecError
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
-from qtnc.look.check import Checked, check_spec
+from qtnc.look.check import Checked, check_spec, not_run
 from qtnc.look.facts import LayerFacts, layer_facts
 from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
@@ -125,7 +126,10 @@ def check(
     if model_path is None:
         return _spec(spec_text, stage, (), allowed), None
     model, spec, _ = read(model_path, spec_text, stage, allowed=allowed)
-    return spec, check_spec(prepare(model, spec), spec)
+    try:
+        return spec, check_spec(prepare(model, spec), spec)
+    except SpecError as error:
+        raise SpecError(*error.diagnostics, *not_run(spec)) from None
 
 
 def why(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from qtnc.cli.arguments import Commands, allowed, code, form
@@ -20,9 +21,12 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from qtnc.compiler import check
+    from qtnc.look.check import not_run
     from qtnc.report.tools import check_json, check_text
 
     spec, checked = check(options.spec, options.model, options.stage, allowed=allowed(options))
     shown = json.dumps(check_json(spec, checked), indent=2) if options.format == "json" else check_text(spec, checked)
     print(shown)
+    for note in not_run(spec):
+        print(note.render("note"), file=sys.stderr)
     return 0

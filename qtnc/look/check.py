@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from qtnc.errors import SpecError
+from qtnc.errors import Diagnostic, SpecError, printable
 from qtnc.ir.layers import find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.spec.program import Rewrite, Spec
@@ -47,6 +47,12 @@ def check_spec(model: ir.Model, spec: Spec) -> Checked:
     rewrites = tuple((rewrite, selected[rewrite.selector]) for rewrite in spec.rewrites)
     touched = {name for _, names in rewrites for name in names or ()}
     return Checked(len(layers), selected, rewrites, _rest(len(layers), touched, rewrites))
+
+
+def not_run(spec: Spec) -> tuple[Diagnostic, ...]:
+    """What to say of the files that a check left alone."""
+    way_out = "what it offers, and what it makes of the model, is not known; --python runs it"
+    return tuple(Diagnostic(f"`{printable(use.name)}` is not run", use.span, way_out) for use in spec.uses if use.left)
 
 
 def _rest(layers: int, touched: set[str], rewrites: tuple[tuple[Rewrite, tuple[str, ...] | None], ...]) -> int | None:

@@ -1,5 +1,6 @@
 """A Python file that a spec uses: read once, run once, and what it offers taken from its own lists."""
 
+import ast
 import hashlib
 import re
 import sys
@@ -97,10 +98,18 @@ def line_of(error: BaseException) -> tuple[Path, int] | None:
 
 
 def _told(text: str) -> tuple[Path, int] | None:
-    for path in dict.fromkeys(_LOADED.values()):
-        if lines := re.findall(rf'File "{re.escape(str(path))}", line ([0-9]+)', text):
-            return path, int(lines[-1])
-    return None
+    """The same in what a worker tells, where code that came by value has lost the name of its file."""
+    lines = re.findall(r'File "<dynamic-code>", line ([0-9]+), in (\w+)', text)
+    if not lines:
+        return None
+    line, function = int(lines[-1][0]), lines[-1][1]
+    return next(((path, line) for path in _LOADED.values() if _holds(path, line, function)), None)
+
+
+def _holds(path: Path, line: int, function: str) -> bool:
+    """Whether a file has that function at that line."""
+    functions = (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.FunctionDef))
+    return any(f.name == function and f.lineno <= line <= (f.end_lineno or line) for f in functions)
 
 
 @cache
@@ -112,7 +121,7 @@ def _loaded(path: Path, sha256: str, content: bytes) -> PythonFile:
     try:
         passes = tuple(offers_of(listed["PASSES"], path.name))
     except NotAPassError as error:
-        raise _wrong(path, f"`PASSES`: {error}") from error
+        raise _wrong(path, f"lists in `PASSES` what is none: {error}") from error
     except Exception as error:  # whatever a stranger's class does as it is made
         raise _failed(path, error) from error
     return PythonFile(path, sha256, passes, MappingProxyType(_structures(path, listed["STRUCTURES"])))
@@ -140,23 +149,23 @@ def _run(path: Path, sha256: str, content: bytes) -> ModuleType:
 def _listed(path: Path, module: ModuleType, name: str) -> tuple[Any, ...]:
     found = getattr(module, name, ())
     if not isinstance(found, list | tuple):
-        raise _wrong(path, f"`{name}` is a {printable(type(found).__name__)}, not a list")
+        raise _wrong(path, f"has a `{name}` that is no list")
     return tuple(found)
 
 
 def _structures(path: Path, listed: tuple[Any, ...]) -> dict[str, type[Structure]]:
     found: dict[str, type[Structure]] = {}
     for kind in listed:
-        shown = f"`STRUCTURES`: `{printable(str(getattr(kind, '__qualname__', kind)))}`"
+        shown = f"lists `{printable(str(getattr(kind, '__qualname__', kind)))}` in `STRUCTURES`, which"
         if fault := structure_fault(kind):
             raise _wrong(path, f"{shown} {fault}")
         name = kind.name
         if not isinstance(name, str) or not name.isidentifier():
-            raise _wrong(path, f"{shown} calls itself `{printable(str(name))}`, which is no word")
+            raise _wrong(path, f"{shown} calls itself `{printable(str(name))}`: that is no word")
         if name in STRUCTURES:
-            raise _wrong(path, f"{shown} calls itself `{name}`, which is qtnc's own", "give it another name")
+            raise _wrong(path, f"{shown} calls itself `{name}`, a word of qtnc's own", "give it another name")
         if name in found:
-            raise _wrong(path, f"{shown} and another class are both called `{printable(name)}`")
+            raise _wrong(path, f"{shown} has the name `{printable(name)}`, as another has")
         found[name] = kind
     return found
 

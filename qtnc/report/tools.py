@@ -131,8 +131,9 @@ def check_text(spec: Spec, checked: Checked | None) -> str:
 def check_json(spec: Spec, checked: Checked | None) -> dict[str, Any]:
     """The same as data; ``null`` is decided by plan."""
     known = {} if checked is None else {"selected": dict(checked.selected), "untouched": checked.untouched}
+    left = [use.name for use in spec.uses if use.left]
     rewrites = [{"place": rewrite.span.place(), "selector": rewrite.selector} for rewrite in spec.rewrites]
-    return {"spec": spec.source.name, "stage": spec.stage, "rewrites": rewrites, **known}
+    return {"spec": spec.source.name, "stage": spec.stage, "rewrites": rewrites, "not_run": left, **known}
 
 
 def _chosen(names: tuple[str, ...] | None, layers: int) -> str:

@@ -4,7 +4,8 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from qtnc.errors import Diagnostic, PluginError, did_you_mean
 from qtnc.plugins.allowed import Allowed
@@ -19,6 +20,10 @@ from qtnc.spec.wording import clip
 from qtnc.structures.structure import Structure
 
 REFUSED = "leave `--no-python` out to run it, if you trust it"
+
+
+NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Those of a file's passes: it lists them as they are to run."""
 
 
 @dataclass
@@ -79,8 +84,8 @@ class Uses:
             if word in self.structures or self.allowed.structures.offers(word):
                 raise RefusedError(f"structure `{clip(word)}` of `{clip(name)}` is offered by another too", file.span)
         self.structures.update(found.structures)
-        passes = tuple((replace(offer, origin=name, place=span.place()), {}) for offer in found.passes)
-        return program.Use(name, passes, span, self.root / name, found.sha256)
+        offers = [replace(offer, origin=name, place=span.place()) for offer in found.passes]
+        return program.Use(name, tuple((offer, NO_OPTIONS) for offer in offers), span, self.root / name, found.sha256)
 
     def _pass(self, call: tree.Call, span: Span) -> program.Use:
         offered = self.allowed.passes

@@ -32,6 +32,7 @@ FULLER = {
     ("select", "BOTTOM"): "select NAME = bottom N of (SET where CONDITION) by KEY",
     ("select", "UPSTREAM"): "select NAME = upstream of (SET where CONDITION)",
     ("select", "DOWNSTREAM"): "select NAME = downstream of (SET where CONDITION)",
+    ("use", "NAME"): "use PASS(OPTION: VALUE, ...)",
     ("emit", "LPAR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
     ("emit", "FOR"): "emit BACKEND(OPTION: VALUE, ...) for SELECTOR",
 }

@@ -57,6 +57,9 @@ PIECES += [
     "\ninclude",
     "\ninclude <llama>\n",
     "<",
+    "\nuse",
+    '\nuse "mine.py"\n',
+    "\nuse fold(a: 1)\n",
     "\nlet",
     "\nlet a = ",
 ]

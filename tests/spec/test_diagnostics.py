@@ -111,7 +111,7 @@ def test_a_diagnostic_is_safe_to_print() -> None:
 
 def test_every_statement_of_the_grammar_has_a_form() -> None:
     assert set(vocabulary().statements) == set(FORMS)
-    assert vocabulary().reserved == ("best", "budget", "heal", "rule", "use")
+    assert vocabulary().reserved == ("best", "budget", "heal", "rule")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
