@@ -87,9 +87,9 @@ def read(
     return model, spec, data
 
 
-def prepare(model: ir.Model, spec: Spec | None = None) -> ir.Model:
+def prepare(model: ir.Model, spec: Spec | None = None, look: Look = Look()) -> ir.Model:
     """Bring a model into canonical form, in which layers are looked for, by the passes and rules of a spec too."""
-    given = {"rules": spec.rules} if spec else {}
+    given = {"rules": spec.rules if spec else (), **look.given}
     return Pipeline(road_of(spec).prepare(given)).run(model).model
 
 
@@ -106,17 +106,14 @@ def plan(
     work: Work = Work(),
     *,
     allowed: Allowed = ANYTHING,
+    look: Look = Look(),
 ) -> Planned:
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_text, stage, settings, allowed=allowed)
-    return make_plan(
-        prepare(model, spec),
-        spec,
-        data,
-        model_path.name,
-        inputs=hashes_of(model_path, spec).by_name(model_path.name),
-        work=work,
-    )
+    named = hashes_of(model_path, spec).by_name(model_path.name)
+    planned = make_plan(prepare(model, spec, look), spec, data, model_path.name, inputs=named, work=work)
+    look.tell(planned.plan)
+    return planned
 
 
 def check(
@@ -194,12 +191,19 @@ def compile_model(
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
         look.attach(watch, out, model_path, sources, inputs, force=force)
-    given: dict[str, Any] = {"binds": dict(spec.binds), "folded": folded(spec), "work": work, "rules": spec.rules}
+    given: dict[str, Any] = {
+        "binds": dict(spec.binds),
+        "folded": folded(spec),
+        "work": work,
+        "rules": spec.rules,
+        **look.given,
+    }
     prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
     with watch.stage("plan"):
         named = hashes.by_name(model_path.name)
         planned = make_plan(prepared.model, spec, data, model_path.name, inputs=named, work=work, obeyed=obeyed)
         given["decisions"] = planned.decisions
+        look.tell(planned.plan)
 
     with staged(out, force=force) as folder:
         rewritten = Pipeline(road.rewrite(given), (watch.after,)).run(prepared.model)

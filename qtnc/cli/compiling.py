@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from qtnc.cli.arguments import Commands, allowed, inputs, working
+from qtnc.cli.tracing import trace_of, tracing
 from qtnc.errors import visible
 
 
@@ -34,6 +35,7 @@ def add(commands: Commands) -> None:
     look.add_argument(
         "--verify-each", action="store_true", help="run the model after every pass; end at one that fails"
     )
+    tracing(look)
     look.add_argument("--timing", action="store_true", help="say on stderr how long each stage took")
     parser.set_defaults(run=_run)
 
@@ -48,8 +50,8 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.ir_dir and not options.print_ir_after:
         raise UsageError("--ir-dir says where the IR goes, and nothing says after which pass: add --print-ir-after")
-    look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, say)
-    with work_of(options) as work:
+    with work_of(options) as work, trace_of(options) as trace:
+        look = Look(tuple(options.print_ir_after), options.ir_dir, options.verify_each, say, trace)
         compiled = compile_model(
             options.model,
             options.spec,

@@ -1,12 +1,13 @@
 """Examples of rules, carried out: what a rule makes of them, and whether it computes the same."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
 
+from qtnc.calibrate.data import Feed
 from qtnc.calibrate.session import run, session_of
 from qtnc.errors import Diagnostic, PassError, SpecError
 from qtnc.look.verify_each import rounding
@@ -104,10 +105,10 @@ def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) 
     return found
 
 
-def _feed(model: ir.Model) -> Mapping[str, Any]:
+def _feed(model: ir.Model) -> Feed:
     """Seeded numbers for the inputs."""
     rng = np.random.default_rng(7)
-    found: dict[str, Any] = {}
+    found: Feed = {}
     for value in model.graph.inputs:
         assert value.shape is not None  # noqa: S101 - examples say all sizes
         assert value.dtype is not None  # noqa: S101 - examples say all types

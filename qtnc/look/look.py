@@ -1,13 +1,16 @@
 """What a compile is asked to show of itself."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qtnc.look.print_ir import PrintIr, clear_folder
+from qtnc.look.tracing import Trace
 from qtnc.look.verify_each import VerifyEach
 from qtnc.look.watch import Watch
+from qtnc.planner.plan import Plan
 from qtnc.road.road import Road
 from qtnc.verify.check import Inputs
 
@@ -25,12 +28,24 @@ class Look:
     ir_dir : where to, by default ``<OUT>.ir``.
     verify_each : whether every pass is verified by running the model that it left.
     say : takes a line for each error measured so.
+    trace : is told of every attempt to rewrite.
     """
 
     print_after: tuple[str, ...] = ()
     ir_dir: Path | None = None
     verify_each: bool = False
     say: Callable[[str], None] = lambda line: None
+    trace: Trace | None = None
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What passes are given for it."""
+        return {"listen": self.trace.listen} if self.trace else {}
+
+    def tell(self, plan: Plan) -> None:
+        """Show what became of the layers that rewrites claim."""
+        if self.trace:
+            self.trace.tell_plan(plan)
 
     def check(self, road: Road) -> None:
         """Refuse names of passes that will not run.
