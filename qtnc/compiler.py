@@ -33,6 +33,7 @@ from qtnc.planner.devices import circuits_to_emit, qiskit_options
 from qtnc.planner.done import plan_as_done
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
+from qtnc.planner.preparing import Prepared, prepare_model
 from qtnc.planner.recorded import read_plan
 from qtnc.planner.runtimes import folded
 from qtnc.plugins.allowed import Allowed
@@ -87,10 +88,9 @@ def read(
     return model, spec, data
 
 
-def prepare(model: ir.Model, spec: Spec | None = None, look: Look = Look()) -> ir.Model:
+def prepare(model: ir.Model, spec: Spec | None = None) -> ir.Model:
     """Bring a model into canonical form, in which layers are looked for, by the passes and rules of a spec too."""
-    given = {"rules": spec.rules if spec else (), **look.given}
-    return Pipeline(road_of(spec).prepare(given)).run(model).model
+    return prepare_model(model, road_of(spec), _given(spec, Look())).model
 
 
 def inspect(model_path: Path, *, spectra: bool = False) -> tuple[LayerFacts, ...]:
@@ -111,7 +111,8 @@ def plan(
     """Decide what a compile will do, and write nothing; see :func:`qtnc.spec.settings.override`."""
     model, spec, data = read(model_path, spec_text, stage, settings, allowed=allowed)
     named = hashes_of(model_path, spec).by_name(model_path.name)
-    planned = make_plan(prepare(model, spec, look), spec, data, model_path.name, inputs=named, work=work)
+    prepared = prepare_model(model, road_of(spec), _given(spec, look))
+    planned = _plan(prepared, spec, data, model_path.name, inputs=named, work=work)
     look.tell(planned.plan)
     return planned
 
@@ -191,17 +192,11 @@ def compile_model(
         if any(emit.backend == "qiskit" for emit in spec.emits):
             require_qiskit()
         look.attach(watch, out, model_path, sources, inputs, force=force)
-    given: dict[str, Any] = {
-        "binds": dict(spec.binds),
-        "folded": folded(spec),
-        "work": work,
-        "rules": spec.rules,
-        **look.given,
-    }
-    prepared = Pipeline(road.prepare(given), (watch.after,)).run(model)
+    given = {"binds": dict(spec.binds), "folded": folded(spec), "work": work, **_given(spec, look)}
+    prepared = prepare_model(model, road, given, (watch.after,))
     with watch.stage("plan"):
         named = hashes.by_name(model_path.name)
-        planned = make_plan(prepared.model, spec, data, model_path.name, inputs=named, work=work, obeyed=obeyed)
+        planned = _plan(prepared, spec, data, model_path.name, inputs=named, work=work, obeyed=obeyed)
         given["decisions"] = planned.decisions
         look.tell(planned.plan)
 
@@ -270,6 +265,15 @@ def road_of(
         used.insert(0, Step(own_pass("apply-rules")))
     late = [Step(own_pass("apply-network-rules"))] if any(rule.on_networks for rule in spec.rules) else []
     return read_road(pipeline, without, Known(used, allowed.passes, late))
+
+
+def _given(spec: Spec | None, look: Look) -> dict[str, Any]:
+    """What passes before the plan take."""
+    return {"rules": spec.rules if spec else (), **look.given}
+
+
+def _plan(prepared: Prepared, spec: Spec, data: Mapping[str, DataSet], name: str, **more: Any) -> Planned:
+    return make_plan(prepared.model, spec, data, name, original=prepared.original, rules=prepared.rules, **more)
 
 
 def _spec(text: Path | Source, stage: str | None, settings: Sequence[str], allowed: Allowed) -> Spec:

@@ -5,6 +5,7 @@ from pathlib import Path
 from qtnc.errors import visible
 from qtnc.ir.layers import Layer
 from qtnc.rewrite.products import declined
+from qtnc.source import Span
 from qtnc.spec.program import Ignore, Rewrite
 
 
@@ -18,5 +19,10 @@ def declined_by(layer: Layer, rule: Rewrite) -> str | None:
 
 
 def place_of(rule: Rewrite | Ignore) -> str:
-    """File and line of a rule; folders stay out of plans and reports."""
-    return f"{visible(Path(rule.span.source.name).name)}:{rule.span.line}"
+    """File and line of a statement."""
+    return place(rule.span)
+
+
+def place(span: Span) -> str:
+    """File and line; folders stay out of plans and reports."""
+    return f"{visible(Path(span.source.name).name)}:{span.line}"

@@ -9,6 +9,7 @@ from qtnc.errors import printable
 from qtnc.pipeline import Ran
 from qtnc.planner.plan import LayerPlan, Plan
 from qtnc.planner.planner import Planned
+from qtnc.planner.preparing import rules_done
 from qtnc.planner.totals import totals, weights_of
 from qtnc.rewrite.decision import Rewritten
 
@@ -17,7 +18,7 @@ def plan_as_done(planned: Planned, ran: Sequence[Ran], rewritten: ir.Model, note
     """The plan with notes; layers that no pass rewrote are dense in it, and then the totals are those that came out."""
     done = {note.layer for step in ran for note in step.notes if isinstance(note, Rewritten)}
     left = {x.layer: x.structure.name for x in planned.decisions if x.layer not in done}
-    plan = replace(planned.plan, notes=(*planned.plan.notes, *notes))
+    plan = replace(planned.plan, notes=(*planned.plan.notes, *notes), rules=rules_done(ran))
     if not left:
         return plan
     parameters, count = totals(weights_of(rewritten))

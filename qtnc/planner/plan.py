@@ -148,6 +148,16 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class RuleDone:
+    """A rule of the spec: how often it was applied, and of one that never was where it came nearest, and why not."""
+
+    rule: str
+    place: str | None
+    times: int
+    nearest: str | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What the compile will take: seconds from the planner's own fits, bytes from the sizes it met."""
 
@@ -163,6 +173,7 @@ class Plan:
     ----------
     unclaimed : layers that no rewrite names; those in ``ignored`` are not counted.
     settings : what the command line settled instead of the spec; ``optimize`` and ``binds`` are those in effect.
+    rules : of the spec, that were applied before anything was planned.
     inputs : hashes of the files that the model and the data come from, by their names.
     model_parameters, model_bytes : weights of the whole model before; ``parameters`` and ``bytes`` after. A weight that
         something else still reads stays beside what a layer becomes.
@@ -184,6 +195,7 @@ class Plan:
     ignored: tuple[Ignored, ...] = ()
     settings: Mapping[str, int | str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[RuleDone, ...] = ()
 
     @property
     def share(self) -> float:

@@ -22,10 +22,10 @@ from qtnc.planner.claim import declined_by, place_of
 from qtnc.planner.devices import check_devices
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.objective import refusal
-from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan
+from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan, RuleDone
 from qtnc.planner.recorded import Recorded
 from qtnc.planner.runtimes import folded, runtimes_of
-from qtnc.planner.totals import sharing_notes, totals, totals_after, weights_of
+from qtnc.planner.totals import Totals, sharing_notes, totals, totals_after, weights_of
 from qtnc.planner.weighing import Found, pool_of, weigh
 from qtnc.rewrite.decision import Decision
 from qtnc.spec.program import Rewrite, Spec
@@ -54,12 +54,16 @@ def make_plan(
     inputs: Mapping[str, str] = NO_HASHES,
     work: Work = Work(),
     obeyed: Recorded | None = None,
+    original: Totals | None = None,
+    rules: Sequence[RuleDone] = (),
 ) -> Planned:
     """Plan a compile of a canonical model, or replay a plan that was recorded.
 
     Parameters
     ----------
     inputs : hashes of the files that the model and the data come from, by their names.
+    original : what the weights came to before passes and rules of the spec, where it has any.
+    rules : what became of its rules.
     obeyed : the plan to obey: nothing is searched for, measured or chosen again.
 
     Raises
@@ -92,7 +96,7 @@ def make_plan(
     notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in map(printable, loose)]
     notes += sharing_notes(layers, entries)
     weights = weights_of(model)
-    before, after = totals(weights), totals_after(weights, layers, entries)
+    before, after = original or totals(weights), totals_after(weights, layers, entries)
     plan = Plan(
         model=model_name,
         spec=Path(spec.source.name).name,
@@ -110,6 +114,7 @@ def make_plan(
         ignored=tuple(Ignored(x.name, place_of(alone[x.name])) for x in layers if x.name in alone),
         settings=dict(spec.settings),
         inputs=dict(inputs),
+        rules=tuple(rules),
     )
     if obeyed is not None:
         plan = obeyed.agreed(plan)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from qtnc.errors import printable
+from qtnc.errors import printable, visible
 from qtnc.look.facts import LayerFacts
-from qtnc.planner.plan import LayerPlan, Plan
+from qtnc.planner.plan import LayerPlan, Plan, RuleDone
 from qtnc.report.becomes import becomes
 from qtnc.report.times import MOST, distinct, rows_of_times, slower_than_dense, terms
 from qtnc.tensor.memory import size
@@ -65,12 +65,20 @@ def plan_table(plan: Plan) -> str:
     text += [f"{printable(e.layer)}: {_wins(e)}" for e in plan.layers if e.overruled]
     text += [f"{printable(x.layer)}: ignored by {printable(x.rule)}" for x in plan.ignored]
     text += [f"{key} = {printable(str(value))} by --set" for key, value in plan.settings.items()]
+    text += [_rule(done) for done in plan.rules]
     text += [f"note: {note}" for note in plan.notes]
     text += _circuits(plan)
     text += _times(plan)
     text.append(_totals(plan))
     text.append(LEGEND)
     return "\n".join(text)
+
+
+def _rule(done: RuleDone) -> str:
+    """``rule fold_scale (spec.qtn:3): applied 12 times``."""
+    where = f" ({printable(done.place)})" if done.place else ""
+    times = {0: "never applied", 1: "applied once", 2: "applied twice"}.get(done.times, f"applied {done.times:,} times")
+    return f"rule {done.rule}{where}: {times}{f'; {visible(done.nearest)}' if done.nearest else ''}"
 
 
 def _totals(plan: Plan) -> str:

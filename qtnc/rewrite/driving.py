@@ -27,6 +27,7 @@ class Applied:
     rule: str
     times: int
     nearest: Attempt | None = None
+    span: Span | None = None
 
 
 def apply_rules(
@@ -49,7 +50,7 @@ def apply_rules(
     drop_unused_initializers(model)
     drop_unused_functions(model)
     driver.settle_names()
-    return tuple(Applied(r.name, driver.times[r.name], driver.nearest.get(r.name)) for r in rules)
+    return tuple(Applied(r.name, driver.times[r.name], driver.nearest.get(r.name), r.span) for r in rules)
 
 
 class _Driver:
