@@ -16,7 +16,8 @@ from qtnc.calibrate.data import DataSet, load_npz
 from qtnc.errors import SpecError
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
-from qtnc.look.check import Checked, check_spec, not_run
+from qtnc.look.check import SpecCheck, check_spec, not_run
+from qtnc.look.examples import run_examples
 from qtnc.look.facts import LayerFacts, layer_facts
 from qtnc.look.look import Look
 from qtnc.look.watch import Lap, Watch
@@ -119,13 +120,16 @@ def plan(
 
 def check(
     spec_text: Path | Source, model_path: Path | None, stage: str | None = None, *, allowed: Allowed = ANYTHING
-) -> tuple[Spec, Checked | None]:
-    """A spec, read whole, and what it selects of a model where one is given; no weight is read."""
+) -> SpecCheck:
+    """A spec, read whole, its examples carried out, and what it selects of a model where one is given."""
     if model_path is None:
-        return _spec(spec_text, stage, (), allowed), None
+        spec = _spec(spec_text, stage, (), allowed)
+        return SpecCheck(spec, run_examples(spec.rules))
     model, spec, _ = read(model_path, spec_text, stage, allowed=allowed)
+    shown = run_examples(spec.rules)
     try:
-        return spec, check_spec(prepare(model, spec), spec)
+        prepared = prepare_model(model, road_of(spec), _given(spec, Look()))
+        return SpecCheck(spec, shown, check_spec(prepared.model, spec), prepared.rules)
     except SpecError as error:
         raise SpecError(*error.diagnostics, *not_run(spec)) from None
 
@@ -273,7 +277,7 @@ def _given(spec: Spec | None, look: Look) -> dict[str, Any]:
 
 
 def _plan(prepared: Prepared, spec: Spec, data: Mapping[str, DataSet], name: str, **more: Any) -> Planned:
-    return make_plan(prepared.model, spec, data, name, original=prepared.original, rules=prepared.rules, **more)
+    return make_plan(prepared.model, spec, data, name, original=prepared.original, applied=prepared.rules, **more)
 
 
 def _spec(text: Path | Source, stage: str | None, settings: Sequence[str], allowed: Allowed) -> Spec:

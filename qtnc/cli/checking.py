@@ -24,9 +24,8 @@ def _run(options: argparse.Namespace) -> int:
     from qtnc.look.check import not_run
     from qtnc.report.tools import check_json, check_text
 
-    spec, checked = check(options.spec, options.model, options.stage, allowed=allowed(options))
-    shown = json.dumps(check_json(spec, checked), indent=2) if options.format == "json" else check_text(spec, checked)
-    print(shown)
+    found = check(options.spec, options.model, options.stage, allowed=allowed(options))
+    print(json.dumps(check_json(found), indent=2) if options.format == "json" else check_text(found))
     for note in not_run(spec):
         print(note.render("note"), file=sys.stderr)
     return 0

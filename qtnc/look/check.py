@@ -8,6 +8,8 @@ import onnx_ir as ir
 from qtnc.errors import Diagnostic, SpecError, printable
 from qtnc.ir.layers import find_layers
 from qtnc.ir.paths import LayerPaths
+from qtnc.look.examples import Shown
+from qtnc.planner.plan import RuleDone
 from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import decided_by_weights, settle
 
@@ -28,6 +30,22 @@ class Checked:
     selected: Mapping[str, tuple[str, ...] | None]
     rewrites: tuple[tuple[Rewrite, tuple[str, ...] | None], ...]
     untouched: int | None
+
+
+@dataclass(frozen=True)
+class SpecCheck:
+    """A spec in which no mistake was found.
+
+    Attributes
+    ----------
+    examples : those of its rules, carried out.
+    checked : what it selects of a model, where one was given; ``rules`` what became of its rules there.
+    """
+
+    spec: Spec
+    examples: tuple[Shown, ...]
+    checked: Checked | None = None
+    rules: tuple[RuleDone, ...] = ()
 
 
 def check_spec(model: ir.Model, spec: Spec) -> Checked:

@@ -9,10 +9,17 @@ from qtnc.errors import Diagnostic, UsageError, did_you_mean, printable
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.planner.claim import declined_by
+from qtnc.rewrite.building import MADE_BY
+from qtnc.rewrite.driving import try_rule
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import Settled, claims, ignored, settle
 from qtnc.spec.why import Doubter
+from qtnc.spec.wording import clip
+
+SHOWN = 3
+"""Operators of a rule that are named."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
     rules = claims(spec, settled.chosen).get(name, ())
     found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
+    found += [_rule(rule, model, layer) for rule in spec.rules]
     found.sort(key=lambda answer: answer.statement.order)
     return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
 
@@ -82,6 +90,28 @@ def _ignores(spec: Spec, settled: Settled, name: str) -> Iterator[Answer]:
     for ignore in spec.ignores:
         there = name in settled.chosen[ignore.selector]
         yield Answer(ignore.span, there, "" if there else f"the layer is not in `{ignore.selector}`")
+
+
+def _rule(rule: SpecRule, model: ir.Model, layer: Layer) -> Answer:
+    """Whether a rule made the layer, else why it does not apply to it, where it comes nearest to it."""
+    if layer.node.metadata_props.get(MADE_BY) == rule.name:
+        return Answer(rule.span, True, "it made this layer")
+    tried = [try_rule(model, rule, node) for node in _around(layer.node, rule)]
+    if not tried:
+        roots = " or ".join(sorted(op for _, op in rule.matcher.roots)[:SHOWN])
+        return Answer(rule.span, False, f"neither it nor what reads it is a {roots}")
+    nearest = max(tried, key=lambda attempt: attempt.met)
+    part = f"`{clip(nearest.span.text, 60)}`: " if nearest.span else ""
+    return Answer(rule.span, False, f"{part}{nearest.reason}, at node `{nearest.node}`")
+
+
+def _around(node: ir.Node, rule: SpecRule) -> Iterator[ir.Node]:
+    """Nodes at which a rule would begin if a node were part of what it looks for."""
+    found = nodes = {node: None}
+    for _ in range(rule.matcher.reach):
+        nodes = {use.node: None for one in nodes for value in one.outputs for use in value.uses()}
+        found |= nodes
+    return (one for one in found if (one.domain, one.op_type) in rule.matcher.roots)
 
 
 def _outcome(spec: Spec, settled: Settled, layer: Layer, rules: tuple[Rewrite, ...]) -> str:

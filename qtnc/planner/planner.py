@@ -55,7 +55,7 @@ def make_plan(
     work: Work = Work(),
     obeyed: Recorded | None = None,
     original: Totals | None = None,
-    rules: Sequence[RuleDone] = (),
+    applied: Sequence[RuleDone] = (),
 ) -> Planned:
     """Plan a compile of a canonical model, or replay a plan that was recorded.
 
@@ -63,7 +63,7 @@ def make_plan(
     ----------
     inputs : hashes of the files that the model and the data come from, by their names.
     original : what the weights came to before passes and rules of the spec, where it has any.
-    rules : what became of its rules.
+    applied : what became of its rules.
     obeyed : the plan to obey: nothing is searched for, measured or chosen again.
 
     Raises
@@ -114,7 +114,7 @@ def make_plan(
         ignored=tuple(Ignored(x.name, place_of(alone[x.name])) for x in layers if x.name in alone),
         settings=dict(spec.settings),
         inputs=dict(inputs),
-        rules=tuple(rules),
+        rules=tuple(applied),
     )
     if obeyed is not None:
         plan = obeyed.agreed(plan)

@@ -65,7 +65,7 @@ def plan_table(plan: Plan) -> str:
     text += [f"{printable(e.layer)}: {_wins(e)}" for e in plan.layers if e.overruled]
     text += [f"{printable(x.layer)}: ignored by {printable(x.rule)}" for x in plan.ignored]
     text += [f"{key} = {printable(str(value))} by --set" for key, value in plan.settings.items()]
-    text += [_rule(done) for done in plan.rules]
+    text += [rule_line(done) for done in plan.rules]
     text += [f"note: {note}" for note in plan.notes]
     text += _circuits(plan)
     text += _times(plan)
@@ -74,7 +74,7 @@ def plan_table(plan: Plan) -> str:
     return "\n".join(text)
 
 
-def _rule(done: RuleDone) -> str:
+def rule_line(done: RuleDone) -> str:
     """``rule fold_scale (spec.qtn:3): applied 12 times``."""
     where = f" ({printable(done.place)})" if done.place else ""
     times = {0: "never applied", 1: "applied once", 2: "applied twice"}.get(done.times, f"applied {done.times:,} times")

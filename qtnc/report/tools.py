@@ -1,21 +1,22 @@
 """Tables of the tools for looking inside."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qtnc.errors import printable, visible
 from qtnc.ir.dtypes import dtype_word
-from qtnc.look.check import Checked
+from qtnc.look.check import SpecCheck
+from qtnc.look.examples import Shown
 from qtnc.look.facts import LayerFacts
 from qtnc.look.spectra import ERRORS, Spectrum
 from qtnc.look.watch import Lap
 from qtnc.look.why import Why
 from qtnc.planner.claim import place_of
-from qtnc.report.text import table
+from qtnc.report.text import rule_line, table
 from qtnc.road.listing import PassEntry, PassOption
 from qtnc.spec.facts import axes
-from qtnc.spec.program import Spec
 from qtnc.spec.wording import clip
 from qtnc.structures.listing import StructureEntry
 from qtnc.structures.options import Option
@@ -112,13 +113,17 @@ def why_json(why: Why) -> dict[str, Any]:
     return {"layer": why.layer.name, "answers": answers, "outcome": why.outcome}
 
 
-def check_text(spec: Spec, checked: Checked | None) -> str:
-    """A line a selector and a rewrite, or how much there is where no model was given."""
-    name = visible(Path(spec.source.name).name)
+def check_text(found: SpecCheck) -> str:
+    """A line a selector, a rule and a rewrite, or how much there is where no model was given."""
+    spec, checked, shown = found.spec, found.checked, found.examples
+    lines = [f"{_counted(len(shown), 'example')} of rules: outputs move by {_most(shown):.2g} at most"] if shown else []
     if checked is None:
-        counts = (len(spec.selects), "selector"), (len(spec.rewrites), "rewrite"), (len(spec.stages), "stage")
-        return f"{name}: {', '.join(_counted(*count) for count in counts)}; no mistakes"
-    lines = [f"{select}: {_chosen(names, checked.layers)}" for select, names in checked.selected.items()]
+        name = visible(Path(spec.source.name).name)
+        counts = [(len(spec.selects), "selector"), (len(spec.rewrites), "rewrite"), (len(spec.stages), "stage")]
+        counts += [(len(spec.rules), "rule")] if spec.rules else []
+        return "\n".join([*lines, f"{name}: {', '.join(_counted(*count) for count in counts)}; no mistakes"])
+    lines += [rule_line(done) for done in found.rules]
+    lines += [f"{select}: {_chosen(names, checked.layers)}" for select, names in checked.selected.items()]
     for rewrite, names in checked.rewrites:
         many = "as many as plan finds" if names is None else _counted(len(names), "layer")
         lines.append(f"{place_of(rewrite)}: {visible(clip(rewrite.span.text, 80))}: {many}")
@@ -128,12 +133,22 @@ def check_text(spec: Spec, checked: Checked | None) -> str:
     return "\n".join([*lines, rest])
 
 
-def check_json(spec: Spec, checked: Checked | None) -> dict[str, Any]:
+def check_json(found: SpecCheck) -> dict[str, Any]:
     """The same as data; ``null`` is decided by plan."""
-    known = {} if checked is None else {"selected": dict(checked.selected), "untouched": checked.untouched}
+    spec, checked = found.spec, found.checked
+    known: dict[str, Any] = {}
+    if checked is not None:
+        rules = [asdict(done) for done in found.rules]
+        known = {"selected": dict(checked.selected), "untouched": checked.untouched, "rules": rules}
     left = [use.name for use in spec.uses if use.left]
     rewrites = [{"place": rewrite.span.place(), "selector": rewrite.selector} for rewrite in spec.rewrites]
-    return {"spec": spec.source.name, "stage": spec.stage, "rewrites": rewrites, "not_run": left, **known}
+    shown = [asdict(example) for example in found.examples]
+    told = {"spec": spec.source.name, "stage": spec.stage, "rewrites": rewrites, "not_run": left, "examples": shown}
+    return {**told, **known}
+
+
+def _most(shown: Sequence[Shown]) -> float:
+    return max(example.error for example in shown)
 
 
 def _chosen(names: tuple[str, ...] | None, layers: int) -> str:

@@ -100,24 +100,16 @@ class _Driver:
         return None
 
     def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
-        found = rule.matcher.find(node, self.model.graph.opset_imports.get("", 1))
-        if isinstance(found, Miss):
-            self._tell(_attempt(rule, node, found))
+        splice = _propose(self.model, rule, node, self._names)
+        self._tell(_attempt(rule, node, splice))
+        if not isinstance(splice, Splice):
             return None
-        build = Builder(self.model, found, rule.name, self._names)
-        try:
-            splice = Splice(self.model, found, rule.replace(found, build), build, rule.shared)
-            splice.check()
-        except DeclinedError as declined:
-            build.forget()
-            self._tell(_attempt(rule, node, declined))
-            return None
-        self._tell(_attempt(rule, node, build))
+        found = splice.found
         place = place_of(found)
         readers = [use.node for name in splice.replaced for use in found[name].uses()]
         growth = splice.perform()
-        made = [new for new in build.nodes if new.graph is not None]
-        self._constants.update(build.constants)
+        made = [new for new in splice.build.nodes if new.graph is not None]
+        self._constants.update(splice.build.constants)
         self.times[rule.name] += 1
         self._left -= 1
         circle = self._histories.extend(rule.name, place, found, made, growth)
@@ -134,7 +126,30 @@ class _Driver:
             self.nearest[attempt.rule] = attempt
 
 
-def _attempt(rule: Rule, node: ir.Node, came: Miss | DeclinedError | Builder) -> Attempt:
+def try_rule(model: ir.Model, rule: Rule, node: ir.Node) -> Attempt:
+    """Say what a rule would do at a node whose operator its root may have, and change nothing."""
+    came = _propose(model, rule, node, FreeNames(model))
+    if isinstance(came, Splice):
+        came.build.forget()
+    return _attempt(rule, node, came)
+
+
+def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Splice | Miss | DeclinedError:
+    """What a rule would put into a graph at a node, or why it would not."""
+    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1))
+    if isinstance(found, Miss):
+        return found
+    build = Builder(model, found, rule.name, names)
+    try:
+        splice = Splice(model, found, rule.replace(found, build), build, rule.shared)
+        splice.check()
+    except DeclinedError as declined:
+        build.forget()
+        return declined
+    return splice
+
+
+def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:
     """What became of a rule at a node."""
     op = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     tried = Attempt(rule.name, node.name or "", op, module_path(node) or "", "replaced")
@@ -143,7 +158,7 @@ def _attempt(rule: Rule, node: ir.Node, came: Miss | DeclinedError | Builder) ->
     if isinstance(came, DeclinedError):
         span = came.at if isinstance(came.at, Span) else None
         return tried.missed("declined", came.reason, span, name_of(came.at))
-    return tried.with_nodes(tuple(new.op_type for new in came.nodes))
+    return tried.with_nodes(tuple(new.op_type for new in came.build.nodes))
 
 
 def _endless(rule: Rule, circle: Sequence[str], node: ir.Node) -> PassError:

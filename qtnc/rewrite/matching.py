@@ -93,6 +93,11 @@ class Matcher:
                 found |= {part.name or ANY, *(a.bound for a in part.attributes if a.bound)}
         return frozenset(found - {ANY})
 
+    @cached_property
+    def reach(self) -> int:
+        """How many operations it describes, and so how far from its root a node of it can be."""
+        return sum(isinstance(part, Operation) for e in self.equations for part in parts_of(e.operation))
+
     def find(self, node: ir.Node, opset: int) -> Match | Miss:
         """Match at a root.
 
