@@ -26,6 +26,6 @@ def _run(options: argparse.Namespace) -> int:
 
     found = check(options.spec, options.model, options.stage, allowed=allowed(options))
     print(json.dumps(check_json(found), indent=2) if options.format == "json" else check_text(found))
-    for note in not_run(spec):
+    for note in not_run(found.spec):
         print(note.render("note"), file=sys.stderr)
     return 0
