@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
+from qtnc.spec.rule_tree import Rule
+from qtnc.spec.rules import spec_rule
 from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
 from qtnc.spec.wording import MAX_ERRORS, clip, in_order
@@ -77,6 +80,7 @@ class _Checker:
     stages: dict[str, program.Stage] = field(default_factory=dict)
     emits: dict[str, program.Emit] = field(default_factory=dict)
     verifies: dict[str | None, program.Verify] = field(default_factory=dict)
+    rules: dict[str, SpecRule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Backwards, so that of two declarations the first counts.
@@ -105,6 +109,7 @@ class _Checker:
             stages=self.stages,
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
+            rules=tuple(self.rules.values()),
         )
 
     def complain(self, message: str, span: Span | None, way_out: str | None = None) -> None:
@@ -146,7 +151,7 @@ class _Checker:
 
     def statement(self, node: tree.Statement) -> None:
         """Check one statement and keep what it means."""
-        if not isinstance(node, tree.Stage | tree.Let):
+        if not isinstance(node, tree.Stage | tree.Let | Rule):
             node = self.lets.resolved(node)
         match node:
             case tree.Header() | tree.Include():
@@ -168,6 +173,8 @@ class _Checker:
                 self.ignore(node)
             case tree.Stage():
                 self.stage(node)
+            case Rule():
+                self.rule(node)
             case tree.Emit():
                 self.emit(node)
             case tree.Verify():
@@ -356,6 +363,18 @@ class _Checker:
             way_out = did_you_mean(name.text, self.data) or declared or f'declare it: `data {name.text} = npz("PATH")`'
             self.complain(f"unknown data `{clip(name.text)}`", name.span, way_out)
         return name.text
+
+    def rule(self, node: Rule) -> None:
+        """``rule name { ... }``."""
+        problems: list[RefusedError] = []
+        checked_rule = spec_rule(node, self.lets, self.spec.lost, problems)
+        self.refuse(problems)
+        name = node.name.text
+        if name in self.rules:
+            place = self.rules[name].span.seen_from(node.span)
+            self.complain(f"rule `{clip(name)}` is already declared at {place}", node.name.span)
+        else:
+            self.rules[name] = checked_rule
 
     def emit(self, node: tree.Emit) -> None:
         """``emit backend(option: value, ...) for selector``."""

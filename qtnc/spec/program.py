@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Source, Span
 from qtnc.spec import tree
 from qtnc.spec.pattern import Pattern
@@ -241,7 +242,7 @@ class Spec:
     ``includes`` are the sources that it was read from beside its own, and ``lets`` the values that it names.
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
     ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
-    effect.
+    effect. ``rules`` are those of the text and of what it includes, in order, at every stage.
     """
 
     source: Source
@@ -259,6 +260,7 @@ class Spec:
     includes: tuple[tree.Included, ...] = ()
     lets: Mapping[str, tree.Let] = field(default_factory=dict)
     settings: Mapping[str, int | str] = field(default_factory=dict)
+    rules: tuple[SpecRule, ...] = ()
 
     def at(self, stage: str | None) -> "Spec":
         """Put the rewrites of a stage in effect, after those outside of stages and those of its bases, least first.
