@@ -13,6 +13,7 @@ from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
+from qtnc.spec.outcome import nothing_emitted, nothing_to_verify
 from qtnc.spec.rule_tree import Rule
 from qtnc.spec.rules import spec_rule
 from qtnc.spec.settings import OPTIMIZE, goal
@@ -52,9 +53,9 @@ def check(
         With every mistake, in order of place.
     """
     checker = _Checker(spec, structures, backends, folder, given or {})
-    checker.whole()
+    checker.errors += nothing_emitted(spec, backends)
     checker.every(spec.statements)
-    checker.comparable()
+    checker.errors += nothing_to_verify(spec, backends, checker.emits.values(), checker.verifies.values())
     if checker.errors:
         raise SpecError(*in_order(checker.errors))
     return checker.result()
@@ -120,24 +121,6 @@ class _Checker:
         """Note mistakes that were found elsewhere."""
         explained = (self.lets.explained(problem.diagnostic) for problem in problems)
         self.errors += [said for said in explained if said]
-
-    def whole(self) -> None:
-        """Check what no single statement shows: that something comes out."""
-        statements, lost = self.spec.statements, self.spec.lost
-        if not statements and not lost:
-            return  # it was said that it is empty
-        if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
-            forms = listing([f"emit {backend}" for backend in sorted(self.backends)], "or")
-            self.complain("the spec emits nothing", None, f"add {forms}")
-
-    def comparable(self) -> None:
-        """Check that there is a model to verify, where something that is written is only about layers."""
-        emits = list(self.emits.values())
-        if emits and not self.spec.lost and all(getattr(e.options, "selects", False) for e in emits):
-            models = [word for word, kind in self.backends.items() if not getattr(kind, "selects", False)]
-            forms = listing([f"emit {word}" for word in models], "or")
-            for verify in self.verifies.values():
-                self.complain("there is no model to verify: the spec emits layers only", verify.span, f"add {forms}")
 
     def every(self, statements: Sequence[tree.Statement]) -> None:
         """Check statements until there is more wrong with them than is shown."""

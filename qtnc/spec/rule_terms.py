@@ -19,37 +19,15 @@ from qtnc.spec.rule_attributes import WANTED
 from qtnc.spec.rule_kinds import ELEMENTS
 from qtnc.spec.rule_names import MATCHED, ROLES, Known, Names, number_of
 from qtnc.spec.rule_operators import ANYTHING, SORTS, Operator, is_operator, known_attribute, operator
+from qtnc.spec.rule_sorts import COMPUTED, fits, is_vector, joined, text_of, unfit, way_to
 from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import clip
 
 Sorted = tuple[Term, Sort | None]
 """A term and its sort; None where only the model tells, or something in it is wrong."""
 
-RUNTIME: Final = {
-    "+": "Add({}, {})",
-    "-": "Sub({}, {})",
-    "*": "Mul({}, {})",
-    "/": "Div({}, {})",
-    "//": "Floor(Div({}, {}))",
-    "%": "Mod({}, {})",
-    "**": "Pow({}, {})",
-    "@": "MatMul({}, {})",
-}
-"""How signs are written of values that are known at run time only."""
-
 _NOTHING: Final[Sorted] = (terms.Number(0), None)
 """In the place of what is wrong."""
-
-_COMPUTED: Final = (Sort.NUMBER, Sort.CONST)
-
-
-def fits(sort: Sort | None, wanted: Sort) -> bool:
-    """Whether something of a sort may stand where another is wanted."""
-    if sort is None or sort == wanted:
-        return True
-    if wanted == Sort.VALUE:
-        return sort in (Sort.CONST, Sort.NUMBER, Sort.LIST)
-    return wanted == Sort.CONST and sort == Sort.NUMBER
 
 
 @dataclass
@@ -77,7 +55,7 @@ class Terms:
                 return term
         if sort in (Sort.VALUE, Sort.NUMBER, Sort.LIST, Sort.TEXT, Sort.DTYPE):
             way_out = "compare it, as in `s > 0`"
-            self.refuse(f"`{_text(node)}` is {sort.value} and no condition", node.span, way_out)
+            self.refuse(f"`{text_of(node)}` is {sort.value} and no condition", node.span, way_out)
         return term
 
     def term(self, node: rule_tree.Formula) -> Sorted:
@@ -152,7 +130,7 @@ class Terms:
         sorts = {sort for _, sort in read if sort is not None}
         for item, (_, sort) in zip(node.items, read, strict=True):
             if sort not in (Sort.NUMBER, Sort.TEXT, None):
-                way_out = f"of a constant of one element write `max({_text(item)})`" if sort == Sort.CONST else None
+                way_out = f"of a constant of one element write `max({text_of(item)})`" if sort == Sort.CONST else None
                 self.refuse(f"a list holds numbers or texts, not {sort.value}", item.span, way_out)
         if sorts == {Sort.NUMBER, Sort.TEXT}:
             self.refuse("a list holds numbers or texts, not both", node.span)
@@ -163,9 +141,9 @@ class Terms:
         part, sort = self.term(node.part)
         if isinstance(node.part, atoms.Number) and isinstance(part, terms.Number):
             return terms.Number(-part.value, node.span), sort
-        if sort is not None and sort not in _COMPUTED:
-            way_out = f"write `Neg({_text(node.part)})`" if sort == Sort.VALUE else None
-            self.refuse(_unfit("-", node.part, sort), node.part.span, way_out)
+        if sort is not None and sort not in COMPUTED:
+            way_out = f"write `Neg({text_of(node.part)})`" if sort == Sort.VALUE else None
+            self.refuse(unfit("-", node.part, sort), node.part.span, way_out)
             sort = None
         return terms.Negative(part, node.span), sort
 
@@ -182,19 +160,23 @@ class Terms:
     def truth(self, node: rule_tree.Formula, sort: Sort | None, sign: str) -> None:
         """Refuse what `and`, `or` and `not` do not join."""
         if sort not in (Sort.TRUTH, Sort.CONST, None):
-            self.refuse(f"`{sign}` takes conditions, and `{_text(node)}` is {sort.value}", node.span)
+            self.refuse(f"`{sign}` takes conditions, and `{text_of(node)}` is {sort.value}", node.span)
 
     def infix(self, node: rule_tree.Infix) -> Sorted:
         """Parts with signs between them, from left to right."""
         left, sort = self.term(node.parts[0])
-        text = _text(node.parts[0])
+        text = text_of(node.parts[0])
         if node.signs[0].text == "~":
             return self.matches(node, left, sort)
         for sign, part in zip(node.signs, node.parts[1:], strict=True):
             right, other = self.term(part)
-            sort = self.joined(sign.text, (node.parts[0], text, sort), (part, _text(part), other))
+            try:
+                sort = joined(sign.text, (node.parts[0], text, sort), (part, text_of(part), other))
+            except RefusedError as problem:
+                self.problems.append(problem)
+                sort = None
             left = self.binary(sign.text, left, right)
-            text = f"{text} {sign.text} {_text(part)}"
+            text = f"{text} {sign.text} {text_of(part)}"
         return left, sort
 
     def binary(self, sign: str, left: Term, right: Term) -> terms.Binary:
@@ -204,43 +186,15 @@ class Terms:
             span = Span(left.span.source, left.span.start, right.span.end)
         return terms.Binary(cast("terms.Sign", sign), left, right, span)
 
-    def joined(
-        self,
-        sign: str,
-        left: tuple[rule_tree.Formula, str, Sort | None],
-        right: tuple[rule_tree.Formula, str, Sort | None],
-    ) -> Sort | None:
-        """The sort of two parts with a sign between them."""
-        sorts = {left[2], right[2]}
-        if sign in ("==", "!=") and sorts <= {Sort.LIST, None} | {Sort.TEXT, Sort.DTYPE} and len(sorts - {None}) == 1:
-            return Sort.TRUTH
-        for node, text, sort in (left, right):
-            if sort is None or sort in _COMPUTED:
-                continue
-            way_out = None
-            if sort == Sort.VALUE:
-                form = RUNTIME.get(sign)
-                written = form.format(clip(left[1]), clip(right[1])) if form else None
-                way_out = f"write `{written}`" if written else f"look for a constant: `{clip(text)}: const`"
-                self.refuse(f"`{clip(text)}` is known at run time only", node.span, way_out)
-            else:
-                self.refuse(_unfit(sign, node, sort), node.span)
-            return None
-        if None in sorts:
-            return None
-        if sign in RUNTIME:
-            return Sort.NUMBER if sorts == {Sort.NUMBER} else Sort.CONST
-        return Sort.TRUTH if sorts == {Sort.NUMBER} else Sort.CONST
-
     def matches(self, node: rule_tree.Infix, part: Term, sort: Sort | None) -> Sorted:
         """``name(y) ~ "glob"``."""
         pattern: rule_tree.Formula | atoms.Value = node.parts[1]
         if self.names.sees(pattern):
             pattern = self.names.lets.value(pattern)
         if sort not in (Sort.TEXT, None):
-            self.refuse(_unfit("~", node.parts[0], sort), node.parts[0].span, 'as in `name(y) ~ "*.mlp.*"`')
+            self.refuse(unfit("~", node.parts[0], sort), node.parts[0].span, 'as in `name(y) ~ "*.mlp.*"`')
         if not isinstance(pattern, atoms.String | atoms.Regex):
-            message = f'`~` takes a glob or `re"..."`, not `{_text(node.parts[1])}`'
+            message = f'`~` takes a glob or `re"..."`, not `{text_of(node.parts[1])}`'
             raise RefusedError(message, node.parts[1].span)
         return terms.Matches(part, pattern_of(pattern), node.span), Sort.TRUTH
 
@@ -316,24 +270,12 @@ class Terms:
             return self.measured(name, node)
         term, sort = self.term(node)
         known = self.names.known.get(node.text) if isinstance(node, atoms.Name) else None
-        is_list = wanted == Sort.LIST and sort == Sort.CONST and known is not None and _is_vector(known)
+        is_list = wanted == Sort.LIST and sort == Sort.CONST and known is not None and is_vector(known)
         if not fits(sort, wanted) and not is_list:
             assert sort is not None  # noqa: S101 - it fits everything
-            message = f"`{name.text}` takes {wanted.value} here, and `{_text(node)}` is {sort.value}"
-            self.refuse(message, node.span, self.way_to(wanted, sort, node))
+            message = f"`{name.text}` takes {wanted.value} here, and `{text_of(node)}` is {sort.value}"
+            self.refuse(message, node.span, way_to(wanted, sort, node))
         return term
-
-    def way_to(self, wanted: Sort, sort: Sort, node: rule_tree.Formula) -> str | None:
-        """How something is made of the sort that is wanted."""
-        if wanted == Sort.CONST and sort == Sort.VALUE:
-            return f"look for a constant: `{_text(node)}: const`" if isinstance(node, atoms.Name) else None
-        if wanted == Sort.NUMBER and sort == Sort.CONST:
-            return f"of a constant of one element write `max({_text(node)})`"
-        if wanted == Sort.LIST and sort == Sort.CONST and isinstance(node, atoms.Name):
-            return f"a constant of one axis is a list too: `{_text(node)}: const vector`"
-        if wanted == Sort.LIST and sort in (Sort.NUMBER, Sort.VALUE):
-            return "a list is written in brackets: `[0, 1]`"
-        return None
 
     def measured(self, name: atoms.Name, node: rule_tree.Formula) -> Term:
         """What a function asks of a value: one that the match found."""
@@ -345,7 +287,7 @@ class Terms:
         term, _ = _NOTHING if lost else self.term(node)
         if not lost and len(self.problems) == before:
             way_out = "name what is looked for, as in `y = Mul(x, s)`, and ask of `x`, `s` or `y`"
-            self.refuse(f"`{name.text}` asks of a value of the match, not of `{_text(node)}`", node.span, way_out)
+            self.refuse(f"`{name.text}` asks of a value of the match, not of `{text_of(node)}`", node.span, way_out)
         return term
 
     def apply(self, node: rule_tree.Invocation, found: Sequence[Operator], *, again: bool) -> Sorted:
@@ -391,7 +333,7 @@ class Terms:
             self.refuse(f"`{clip(term.name)}` is replaced, and no new node reads it", node.span, way_out)
         elif not fits(sort, Sort.VALUE):
             assert sort is not None  # noqa: S101 - it fits everything
-            self.refuse(f"an operator reads values, and `{_text(node)}` is {sort.value}", node.span)
+            self.refuse(f"an operator reads values, and `{text_of(node)}` is {sort.value}", node.span)
         return term
 
     def setting(self, node: rule_tree.Setting, found: Sequence[Operator], title: str) -> Term:
@@ -413,8 +355,10 @@ class Terms:
             sort in (Sort.VALUE, Sort.CONST, Sort.DTYPE, Sort.TRUTH) or wanted not in (None, sort) or not whole
         ):
             takes = WANTED[kind] if kind is not None else "a number, a text or a list of them"
-            way_out = self.way_to(wanted or Sort.NUMBER, sort, node.value) if sort == Sort.CONST else None
-            self.refuse(f"`{clip(node.name.text)}` takes {takes}, not `{_text(node.value)}`", node.value.span, way_out)
+            way_out = way_to(wanted or Sort.NUMBER, sort, node.value) if sort == Sort.CONST else None
+            self.refuse(
+                f"`{clip(node.name.text)}` takes {takes}, not `{text_of(node.value)}`", node.value.span, way_out
+            )
         return term
 
 
@@ -426,17 +370,3 @@ def results_of(term: Term, names: Names) -> int:
         known = names.known.get(term.op)
         return max((one.results for one in known.operators), default=ANYTHING) if known else ANYTHING
     return operator(term.op, term.span or names.place).results
-
-
-def _is_vector(known: Known) -> bool:
-    axes = known.kind.axes
-    return known.kind.rank == 1 or (axes is not None and axes.rest is None and len(axes.sizes) == 1)
-
-
-def _unfit(sign: str, node: rule_tree.Formula, sort: Sort) -> str:
-    takes = "texts" if sign == "~" else "numbers and constants"
-    return f"`{sign}` takes {takes}, and `{_text(node)}` is {sort.value}"
-
-
-def _text(node: rule_tree.Formula) -> str:
-    return clip(node.span.text)
