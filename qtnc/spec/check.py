@@ -7,12 +7,16 @@ from typing import Any, cast
 
 from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
 from qtnc.plugins.allowed import Allowed
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
 from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
+from qtnc.spec.outcome import nothing_emitted, nothing_to_verify
+from qtnc.spec.rule_tree import Rule
+from qtnc.spec.rules import spec_rule
 from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.unknown import path_of, unknown_base
 from qtnc.spec.used import Uses
@@ -55,9 +59,9 @@ def check(
         With every mistake, in order of place.
     """
     checker = _Checker(spec, structures, backends, folder, given or {}, allowed or Allowed())
-    checker.whole()
+    checker.errors += nothing_emitted(spec, backends)
     checker.every(spec.statements)
-    checker.comparable()
+    checker.errors += nothing_to_verify(spec, backends, checker.emits.values(), checker.verifies.values())
     if checker.errors:
         raise SpecError(*in_order(checker.errors))
     return checker.result()
@@ -84,6 +88,7 @@ class _Checker:
     stages: dict[str, program.Stage] = field(default_factory=dict)
     emits: dict[str, program.Emit] = field(default_factory=dict)
     verifies: dict[str | None, program.Verify] = field(default_factory=dict)
+    rules: dict[str, SpecRule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Backwards, so that of two declarations the first counts.
@@ -114,6 +119,7 @@ class _Checker:
             emits=tuple(self.emits.values()),
             verifies=tuple(self.verifies.values()),
             uses=tuple(self.uses.found.values()),
+            rules=tuple(self.rules.values()),
         )
 
     def complain(self, message: str, span: Span | None, way_out: str | None = None) -> None:
@@ -124,24 +130,6 @@ class _Checker:
         """Note mistakes that were found elsewhere."""
         explained = (self.lets.explained(problem.diagnostic) for problem in problems)
         self.errors += [said for said in explained if said]
-
-    def whole(self) -> None:
-        """Check what no single statement shows: that something comes out."""
-        statements, lost = self.spec.statements, self.spec.lost
-        if not statements and not lost:
-            return  # it was said that it is empty
-        if not any(isinstance(s, tree.Emit) for s in statements) and not lost:
-            forms = listing([f"emit {backend}" for backend in sorted(self.backends)], "or")
-            self.complain("the spec emits nothing", None, f"add {forms}")
-
-    def comparable(self) -> None:
-        """Check that there is a model to verify, where something that is written is only about layers."""
-        emits = list(self.emits.values())
-        if emits and not self.spec.lost and all(getattr(e.options, "selects", False) for e in emits):
-            models = [word for word, kind in self.backends.items() if not getattr(kind, "selects", False)]
-            forms = listing([f"emit {word}" for word in models], "or")
-            for verify in self.verifies.values():
-                self.complain("there is no model to verify: the spec emits layers only", verify.span, f"add {forms}")
 
     def every(self, statements: Sequence[tree.Statement]) -> None:
         """Check statements until there is more wrong with them than is shown."""
@@ -155,7 +143,7 @@ class _Checker:
 
     def statement(self, node: tree.Statement) -> None:
         """Check one statement and keep what it means."""
-        if not isinstance(node, tree.Stage | tree.Let):
+        if not isinstance(node, tree.Stage | tree.Let | Rule):
             node = self.lets.resolved(node)
         match node:
             case tree.Header() | tree.Include():
@@ -179,6 +167,8 @@ class _Checker:
                 self.ignore(node)
             case tree.Stage():
                 self.stage(node)
+            case Rule():
+                self.rule(node)
             case tree.Emit():
                 self.emit(node)
             case tree.Verify():
@@ -359,6 +349,18 @@ class _Checker:
             way_out = did_you_mean(name.text, self.data) or declared or f'declare it: `data {name.text} = npz("PATH")`'
             self.complain(f"unknown data `{clip(name.text)}`", name.span, way_out)
         return name.text
+
+    def rule(self, node: Rule) -> None:
+        """``rule name { ... }``."""
+        problems: list[RefusedError] = []
+        checked_rule = spec_rule(node, self.lets, self.spec.lost, problems)
+        self.refuse(problems)
+        name = node.name.text
+        if name in self.rules:
+            place = self.rules[name].span.seen_from(node.span)
+            self.complain(f"rule `{clip(name)}` is already declared at {place}", node.name.span)
+        else:
+            self.rules[name] = checked_rule
 
     def emit(self, node: tree.Emit) -> None:
         """``emit backend(option: value, ...) for selector``."""

@@ -89,7 +89,7 @@ def _name(node: tree.Comparison) -> program.NameIs:
     if not isinstance(value, tree.String | tree.Regex):
         near = f'did you mean `"{clip(value.text)}"`?' if isinstance(value, tree.Name) else None
         raise RefusedError(f'`name` is matched by a glob or `re"..."`, not `{clip(value.text)}`', value.span, near)
-    return program.NameIs(_pattern(value), node.span)
+    return program.NameIs(pattern_of(value), node.span)
 
 
 def _number(field: str, node: tree.Comparison) -> program.NumberIs | program.DepthIs:
@@ -153,7 +153,14 @@ def _ways(field: str) -> str:
     return f"write {listing(ways[field], 'or')}"
 
 
-def _pattern(value: tree.String | tree.Regex) -> Pattern:
+def pattern_of(value: tree.String | tree.Regex) -> Pattern:
+    """Read what stands behind ``~``.
+
+    Raises
+    ------
+    RefusedError
+        If it is empty, malformed or too long.
+    """
     if not value.text:
         raise RefusedError("an empty pattern", value.span, '`"*"` matches every name')
     pattern = Pattern(value.text, "regex" if isinstance(value, tree.Regex) else "glob")

@@ -1,11 +1,11 @@
 """Lines to statements: a newline ends a statement unless a bracket is open or the line ends in an operator.
 
-The braces of a stage are no such bracket: they divide statements, and do not hold one together. This is also where
-reading recovers from a mistake, so that one bad statement hides no other.
+The braces of a block, such as a stage, are no such bracket: they divide statements, and do not hold one together. This
+is also where reading recovers from a mistake, so that one bad statement hides no other.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qtnc.errors import Diagnostic
@@ -37,7 +37,9 @@ class Lexeme:
 class Vocabulary:
     """What the grammar says about lines: kinds of lexemes, and words that begin a statement.
 
-    ``stages`` begin one that a ``{`` ends and a ``}`` closes, ``inside`` those that may stand between.
+    ``blocks`` has the words that begin one which a ``{`` ends and a ``}`` closes, and by them those that may begin what
+    stands between. In those that are ``computing`` a line that ends in ``arithmetic`` goes on too; elsewhere kinds that
+    are ``foreign`` are mistakes.
     """
 
     operators: frozenset[str]
@@ -45,8 +47,10 @@ class Vocabulary:
     closings: frozenset[str]
     mistakes: frozenset[str]
     statements: tuple[str, ...]
-    stages: tuple[str, ...]
-    inside: tuple[str, ...]
+    blocks: Mapping[str, tuple[str, ...]]
+    computing: frozenset[str]
+    arithmetic: frozenset[str]
+    foreign: frozenset[str]
     reserved: tuple[str, ...]
 
 
@@ -54,18 +58,23 @@ class Vocabulary:
 class Stretch:
     """The lexemes of one statement, and what is wrong with it before any grammar is asked.
 
-    ``stage`` is the first line of the stage that it stands in; ``closed`` is whether this is one, and has its ``}``.
+    ``block`` is the first line of the block that it stands in; ``closed`` is whether this is one, and has its ``}``.
     """
 
     lexemes: list[Lexeme]
     problems: list[Diagnostic] = field(default_factory=list)
-    stage: "Stretch | None" = None
+    block: "Stretch | None" = None
     closed: bool = False
 
     @property
     def start(self) -> int:
         """Offset of the first character."""
         return self.lexemes[0].start
+
+    @property
+    def word(self) -> str:
+        """Its first word."""
+        return self.lexemes[0].text
 
     @property
     def opens(self) -> bool:
@@ -108,25 +117,25 @@ class _Division:
         self.found: list[Stretch] = []
         self.current = Stretch([])
         self.brackets: list[Lexeme] = []
-        self.stages: list[Stretch] = []  # those that are open, by their first lines
-        self.brace: Lexeme | None = None  # the last one that closed a stage
+        self.blocks: list[Stretch] = []  # those that are open, by their first lines
+        self.brace: Lexeme | None = None  # the last one that closed a block
 
     def take(self, lexeme: Lexeme, after: Lexeme | None) -> None:
         """Add a lexeme to the statement that it belongs to."""
         if self.current.lexemes and lexeme.line > self.current.lexemes[-1].line and not self.goes_on(lexeme, after):
             self.finish()
-        if lexeme.text == "}" and self.stages and not self.is_held():
+        if lexeme.text == "}" and self.blocks and not self.is_held():
             self.finish()
-            self.stages.pop().closed = True
+            self.blocks.pop().closed = True
             self.brace = lexeme
             return
         current, brace = self.current, self.brace
         if not current.lexemes and brace and brace.line == lexeme.line and lexeme.text != "}":
             current.problems.append(_at(lexeme, self.source, "a `}` ends its line", "begin a new line after it"))
         current.lexemes.append(lexeme)
-        if self.opens_stage(lexeme):
+        if self.opens_block(lexeme):
             if lexeme.line > current.lexemes[0].line:
-                message = "the `{` of a stage stands on its first line"
+                message = f"the `{{` of {article(current.word)} stands on its first line"
                 current.problems.append(_at(lexeme, self.source, message, "write it at the end of the line above"))
             self.finish()
         elif len(current.problems) < MAX_PROBLEMS:
@@ -137,7 +146,8 @@ class _Division:
         if lexeme.kind in self.vocabulary.closings:
             return _mismatch(lexeme, self.brackets, self.source)
         if lexeme.kind not in self.vocabulary.openings:
-            return _mistake(lexeme, self.source, lexeme.kind in self.vocabulary.mistakes)
+            foreign = lexeme.kind in self.vocabulary.foreign and not self.computes
+            return _mistake(lexeme, self.source, foreign or lexeme.kind in self.vocabulary.mistakes)
         self.brackets.append(lexeme)
         if len(self.brackets) != MAX_DEPTH + 1:
             return ()
@@ -145,25 +155,47 @@ class _Division:
 
     def goes_on(self, lexeme: Lexeme, after: Lexeme | None) -> bool:
         """Whether the statement goes on with the first lexeme of a new line."""
-        if self.opens_stage(lexeme):
+        if self.opens_block(lexeme):
             return True
-        if not self.brackets and self.current.lexemes[-1].kind not in self.vocabulary.operators:
+        if not self.brackets and not self.is_operator(self.current.lexemes[-1]):
             return False
         # A line that can only be a statement ends the one before, however unfinished. Not so in a block of a later
         # version, which may hold statements.
-        in_block = bool(self.brackets) and self.current.lexemes[0].text in self.vocabulary.reserved
-        return in_block or not _begins(lexeme, after, self.vocabulary)
+        in_block = bool(self.brackets) and self.current.word in self.vocabulary.reserved
+        return in_block or not self.begins(lexeme, after)
 
-    def is_stage(self) -> bool:
-        """Whether the statement is the first line of a stage."""
-        return self.current.lexemes[0].text in self.vocabulary.stages
+    def begins(self, word: Lexeme, after: Lexeme | None) -> bool:
+        """Whether a line is a new statement for sure: its first word begins one, and a word follows on the line."""
+        if after is None or after.line != word.line:
+            return False
+        words = self.vocabulary
+        known = word.text in words.statements or word.text in words.reserved or word.text in self.inside
+        return known and after.kind not in words.operators and (after.text[0].isalnum() or after.text[0] == "_")
 
-    def opens_stage(self, lexeme: Lexeme) -> bool:
-        """Whether a lexeme of the statement is the ``{`` of a stage."""
-        return lexeme.text == "{" and not self.brackets and self.is_stage()
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Words that may begin a statement in the innermost block that is open."""
+        return self.vocabulary.blocks[self.blocks[-1].word] if self.blocks else ()
+
+    @property
+    def computes(self) -> bool:
+        """Whether the innermost block that is open has arithmetic in it."""
+        return bool(self.blocks) and self.blocks[-1].word in self.vocabulary.computing
+
+    def is_operator(self, lexeme: Lexeme) -> bool:
+        """Whether a line that ends so goes on."""
+        return lexeme.kind in self.vocabulary.operators or (self.computes and lexeme.kind in self.vocabulary.arithmetic)
+
+    def is_block(self) -> bool:
+        """Whether the statement is the first line of a block."""
+        return self.current.word in self.vocabulary.blocks
+
+    def opens_block(self, lexeme: Lexeme) -> bool:
+        """Whether a lexeme of the statement is the ``{`` of a block."""
+        return lexeme.text == "{" and not self.brackets and self.is_block()
 
     def is_held(self) -> bool:
-        """Whether a ``}`` has a partner within its statement, and does not close the stage around it."""
+        """Whether a ``}`` has a partner within its statement, and does not close the block around it."""
         return bool(self.brackets) and "{" in (self.brackets[0].text, self.brackets[-1].text)
 
     def finish(self) -> None:
@@ -174,11 +206,11 @@ class _Division:
         if brackets and len(current.problems) < MAX_PROBLEMS:
             # The innermost is the likeliest culprit; naming the others too would say one thing many times.
             current.problems.append(self.unclosed(brackets[-1]))
-        current.stage = self.stages[-1] if self.stages else None
-        # The first line of a stage may lack its `{`. It is wrong then, but the `}` that follows is not; unless that
-        # belongs to a stage around it.
-        if self.is_stage() and (current.opens or not self.stages):
-            self.stages.append(current)
+        current.block = self.blocks[-1] if self.blocks else None
+        # The first line of a block may lack its `{`. It is wrong then, but the `}` that follows is not; unless that
+        # belongs to a block around it.
+        if self.is_block() and (current.opens or not self.blocks or current.word in self.inside):
+            self.blocks.append(current)
         self.found.append(current)
         self.current, self.brackets = Stretch([]), []
 
@@ -190,22 +222,23 @@ class _Division:
     def result(self) -> list[Stretch]:
         """Return what was found."""
         self.finish()
-        for stage in self.stages:
-            if stage.opens:
-                stage.problems.append(self.unclosed(stage.lexemes[-1]))
+        for block in self.blocks:
+            if block.opens:
+                block.problems.append(self.unclosed(block.lexemes[-1]))
+        ended: set[Stretch] = set()
         for stretch in self.found:
-            # Nobody knows where an open stage was meant to end: what follows is read as if it stood outside.
-            if stretch.stage and not stretch.stage.closed:
-                stretch.stage = None
+            # Nobody knows where an open block was meant to end: it does before what cannot stand in it.
+            while stretch.block and not stretch.block.closed:
+                if stretch.block not in ended and stretch.word in self.vocabulary.blocks[stretch.block.word]:
+                    break
+                ended.add(stretch.block)
+                stretch.block = stretch.block.block
         return self.found
 
 
-def _begins(word: Lexeme, after: Lexeme | None, vocabulary: Vocabulary) -> bool:
-    """Whether a line is a new statement for sure: its first word begins one, and a word follows on the line."""
-    if after is None or after.line != word.line:
-        return False
-    known = word.text in vocabulary.statements or word.text in vocabulary.reserved
-    return known and after.kind not in vocabulary.operators and (after.text[0].isalnum() or after.text[0] == "_")
+def article(word: str) -> str:
+    """``a stage``, ``an example``."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _mismatch(closing: Lexeme, brackets: list[Lexeme], source: Source) -> Iterator[Diagnostic]:

@@ -104,16 +104,24 @@ class Lets:
         if isinstance(value, tuple):
             moved = map(self._valued, value)
             return tuple(item if isinstance(x, tree.Sequence) else x for item, x in zip(value, moved, strict=True))
-        if not isinstance(value, tree.Name):
-            return self.resolved(value)
-        let = self.used[value.span] = self.above.get(value.text)
+        return self.value(value) if isinstance(value, tree.Name) else self.resolved(value)
+
+    def value(self, name: tree.Name) -> tree.Value:
+        """What a name stands for, in its place; itself where none above lets it.
+
+        Raises
+        ------
+        RefusedError
+            If names stand for too much in all.
+        """
+        let = self.used[name.span] = self.above.get(name.text)
         if let is None:
-            return value
+            return name
         self.left -= _length(let.value)
         if self.left < 0:
             message = f"names stand for more than {MAX_LENGTH:,} characters in all"
-            raise RefusedError(message, value.span, "a spec is no longer than that with values in place of names")
-        return _moved(let.value, value.span)
+            raise RefusedError(message, name.span, "a spec is no longer than that with values in place of names")
+        return _moved(let.value, name.span)
 
     def _below(self, name: Span) -> str:
         return f"`{clip(name.text)}` is let only at {self.places[name.text].seen_from(name)}"

@@ -262,9 +262,9 @@ class Spec:
 
     ``includes`` are the sources that it was read from beside its own, and ``lets`` the values that it names.
     ``rewrites`` are those in effect at ``stage``: as read, at none, those outside of stages; see :meth:`at`.
-    ``uses`` are the files and passes of others that it uses, ``rules`` those for the graph, in order of the text.
+    ``uses`` are the files and passes of others that it uses.
     ``settings`` are what the command line settled instead of the text, as :func:`qtnc.spec.settings.override` put it in
-    effect.
+    effect. ``rules`` are those of the text and of what it includes, in order, at every stage.
     """
 
     source: Source

@@ -1,6 +1,7 @@
 """Text to tree. All syntax errors of a source are found at once; the only file that knows the parser generator."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -13,7 +14,7 @@ from lark.tree import Meta
 
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.source import Source, Span
-from qtnc.spec import tree, wording
+from qtnc.spec import rule_tree, tree, wording
 from qtnc.spec.layout import Lexeme, Stretch, Vocabulary, stretches
 
 MAX_LENGTH = 1 << 18
@@ -38,10 +39,9 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     """Read what can be read of a spec, and say what is wrong with the rest."""
     if len(source.text) > MAX_LENGTH:
         return tree.SpecTree(source, ()), (wording.too_long(source.name, MAX_LENGTH),)
-    statements: list[tree.Statement] = []
+    found: list[tuple[Stretch, Any]] = []
     errors: list[Diagnostic] = []
     lost: set[str] = set()
-    inside: dict[int, list[tree.Statement]] = {}  # what stands in a stage, by where the stage begins
     for stretch in stretches(source, lexemes(source.text), vocabulary()):
         outcome = _statement(source, stretch)
         if isinstance(outcome, tree.Header) and outcome.version.text != "1":
@@ -50,18 +50,30 @@ def recover(source: Source) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
         if isinstance(outcome, list):
             errors += outcome
             lost.update(lexeme.text for lexeme in stretch.lexemes)
-        else:
-            # Where the first line of a stage is lost, what stands in it is still worth checking.
-            around = inside.get(stretch.stage.start, statements) if stretch.stage else statements
-            around.append(outcome)
-            if isinstance(outcome, tree.Stage):
-                inside[stretch.start] = []
+        found.append((stretch, outcome))
         if len(errors) > wording.MAX_ERRORS:
             break
-    whole = tuple(
-        replace(s, statements=tuple(inside[s.span.start])) if isinstance(s, tree.Stage) else s for s in statements
-    )
-    return tree.SpecTree(source, whole, frozenset(lost)), tuple(wording.in_order(errors))
+    return tree.SpecTree(source, _nested(found), frozenset(lost)), tuple(wording.in_order(errors))
+
+
+def _nested(found: Sequence[tuple[Stretch, Any]]) -> tuple[tree.Statement, ...]:
+    """Put statements into the blocks that they stand in: from the last to the first, so that blocks are whole."""
+    inside: defaultdict[Stretch | None, list[Any]] = defaultdict(list)
+    lost: defaultdict[Stretch | None, set[str]] = defaultdict(set)
+    for stretch, outcome in reversed(found):
+        around, within = inside[stretch.block], inside.pop(stretch, [])
+        if isinstance(outcome, list):
+            lost[stretch.block].update(lexeme.text for lexeme in stretch.lexemes)
+            # Where the first line of a stage is lost, what stands in it is still worth checking.
+            around += [statement for statement in within if isinstance(statement, tree.Rewrite)]
+        elif isinstance(outcome, tree.Stage):
+            around.append(replace(outcome, statements=tuple(within[::-1])))
+        elif isinstance(outcome, rule_tree.Rule | rule_tree.Example):
+            parts: Any = tuple(within[::-1])
+            around.append(replace(outcome, statements=parts, lost=frozenset(lost[stretch])))
+        else:
+            around.append(outcome)
+    return tuple(inside[None][::-1])
 
 
 def read_value(source: Source) -> tree.Value | None:
@@ -73,7 +85,7 @@ def read_value(source: Source) -> tree.Value | None:
     return replace(let.value, span=Span(source, 0, len(source.text)))
 
 
-def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagnostic]:
+def _statement(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part | list[Diagnostic]:
     """Parse one statement, or say what is wrong with it."""
     words = vocabulary()
     first = stretch.lexemes[0]
@@ -82,10 +94,9 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
         return [wording.not_yet(first.text, place)]
     if stretch.problems:
         return stretch.problems
-    if first.text not in words.statements:
-        return [wording.unknown_statement(first, place, words, within=stretch.stage is not None)]
-    if stretch.stage and first.text not in words.inside:
-        return [wording.outside(first.text, place, words)]
+    around = stretch.block.word if stretch.block else None
+    if first.text not in (words.blocks[around] if around else words.statements):
+        return [wording.out_of_place(first, place, words, around)]
     built = _parse(source, stretch)
     if isinstance(built, tree.Rewrite):
         later = [call.name for call in built.chain if call.name.text in words.reserved]
@@ -93,17 +104,24 @@ def _statement(source: Source, stretch: Stretch) -> tree.Statement | list[Diagno
     return [built] if isinstance(built, Diagnostic) else built
 
 
-def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
+def _parse(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part | Diagnostic:
     """Feed the parser lexeme by lexeme.
 
     A word of the language is a name where the parser would take a name and not the word. The contextual lexer would
-    know that too, but where it expects ``on`` it sees one in ``once``.
+    know that too, but where it expects ``on`` it sees one in ``once``. For the same reason ``s -1`` and ``s *x3`` are
+    what they are read as: where arithmetic stands, a sign is one.
     """
-    parser = _parser().parse_interactive("", start="statement")
+    block = stretch.block.word if stretch.block else None
+    parser = _parser().parse_interactive("", start=f"in_{block}" if block else "statement")
     read: list[Lexeme] = []
     token = Token("", "")
-    for lexeme in stretch.lexemes:
+    left = stretch.lexemes[::-1]
+    while left:
+        lexeme = left.pop()
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
+        if block in vocabulary().computing and _SIGNED.get((lexeme.kind, lexeme.text[0])) in choices:
+            left += _split(lexeme)[::-1]
+            lexeme = left.pop()
         word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
         kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
         token = Token(kind, lexeme.text, lexeme.start, end_pos=lexeme.end)
@@ -113,25 +131,41 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
             # A reserved word may have passed for a name: `-> best of {...}`.
             if read[-1].text in vocabulary().reserved:
                 return wording.not_yet(read[-1].text, Span(source, read[-1].start, read[-1].end))
-            return _expected(parser, Span(source, lexeme.start, lexeme.end), read)
+            return _expected(parser, Span(source, lexeme.start, lexeme.end), read, block)
         read.append(replace(lexeme, kind=kind))
     try:
         parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
     except UnexpectedToken:
-        return _expected(parser, Span(source, read[-1].end, read[-1].end), read)
-    built: tree.Statement = _Build(source).transform(parsed)
+        return _expected(parser, Span(source, read[-1].end, read[-1].end), read, block)
+    built: tree.Statement | rule_tree.Part = _Build(source).transform(parsed)
     return built
 
 
-def _expected(parser: InteractiveParser, place: Span, read: list[Lexeme]) -> Diagnostic:
+_SIGNED = {("NUMBER", "-"): "MINUS", ("NUMBER", "+"): "PLUS", ("SHAPE", "*"): "STAR"}
+"""Lexemes that begin with a sign of arithmetic, by kind and sign, and the kind that the sign has alone."""
+
+
+def _split(lexeme: Lexeme) -> list[Lexeme]:
+    """A lexeme as its sign, and what stands behind it."""
+    sign = Lexeme(_SIGNED[lexeme.kind, lexeme.text[0]], lexeme.text[0], lexeme.start, lexeme.line)
+    rest = [replace(x, start=lexeme.start + 1 + x.start, line=lexeme.line) for x in lexemes(lexeme.text[1:])]
+    return [sign, *rest]
+
+
+def _expected(parser: InteractiveParser, place: Span, read: list[Lexeme], block: str | None) -> Diagnostic:
     accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-    return wording.expected(place, read, accepted, _spelling())
+    return wording.expected(place, read, accepted, _spelling(), block)
+
+
+LISTS = ("operator", "opening", "closing", "computing", "arithmetic", "foreign", "reserved", "mistake")
+"""Rules of the grammar that are lists."""
 
 
 @cache
 def _parser() -> Lark:
     grammar = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
-    starts = ["statement", "inside", "operator", "opening", "closing", "reserved", "mistake"]
+    blocks = [f"in_{block}" for block in wording.INSIDE]
+    starts = ["statement", *blocks, *LISTS]
     return Lark(grammar, parser="lalr", lexer="basic", start=starts, propagate_positions=True)
 
 
@@ -154,20 +188,22 @@ def vocabulary() -> Vocabulary:
     def kinds(rule: str) -> frozenset[str]:
         return frozenset(r.expansion[0].name for r in _parser().rules if r.origin.name == rule)
 
-    def words(rule: str, last: str | None = None) -> tuple[str, ...]:
-        """Words that begin the statements of a rule; with ``last``, those of them that end so."""
+    def words(rule: str, order: Iterable[str]) -> tuple[str, ...]:
+        """Words that begin the statements of a rule."""
         expansions = [r.expansion for r in _parser().rules if r.origin.name in kinds(rule)]
-        begin = {_spelling()[e[0].name] for e in expansions if last in (None, e[-1].name)}
-        return tuple(word for word in wording.FORMS if word in begin)
+        begin = {_spelling()[e[0].name] for e in expansions}
+        return tuple(word for word in order if word in begin)
 
     return Vocabulary(
         operators=kinds("operator"),
         openings=kinds("opening"),
         closings=kinds("closing"),
         mistakes=kinds("mistake"),
-        statements=words("statement"),
-        stages=words("statement", last="LBRACE"),
-        inside=words("inside"),
+        statements=words("statement", wording.FORMS),
+        blocks={block: words(f"in_{block}", forms) for block, forms in wording.INSIDE.items()},
+        computing=frozenset(_spelling()[kind] for kind in kinds("computing")),
+        arithmetic=kinds("arithmetic"),
+        foreign=kinds("foreign"),
         reserved=tuple(sorted(_spelling()[kind] for kind in kinds("reserved"))),
     )
 
@@ -188,6 +224,8 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         return _LEAVES[token.type](str(token), Span(self.source, token.start_pos or 0, token.end_pos or 0))
 
 
+SIGNS = ("PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AT", "POWER", "MISSING", "REST")
+
 _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "NAME": tree.Name,
     "NUMBER": tree.Number,
@@ -196,6 +234,7 @@ _LEAVES: dict[str, Callable[[str, Span], Any]] = {
     "REGEX": lambda text, span: tree.Regex(text[3:-1], span),
     "RECIPE": lambda text, span: tree.Recipe(text[1:-1], span),
     "COMPARATOR": tree.Comparator,
+    **dict.fromkeys(SIGNS, rule_tree.Sign),
     "TOP": tree.Name,
     "BOTTOM": tree.Name,
     "UPSTREAM": tree.Name,
@@ -216,6 +255,15 @@ _NODES: dict[str, Callable[..., Any]] = {
     "ignore": tree.Ignore,
     "chain": lambda *parts: parts[:-1],
     "stage": lambda name, base, span: tree.Stage(name, base, (), span),
+    "rule": lambda name, span: rule_tree.Rule(name, (), frozenset(), span),
+    "match": rule_tree.Match,
+    "where": rule_tree.Where,
+    "given": rule_tree.Given,
+    "replace": rule_tree.Replace,
+    "within": rule_tree.Within,
+    "example": lambda span: rule_tree.Example((), frozenset(), span),
+    "before": rule_tree.Before,
+    "after": rule_tree.After,
     "emit": tree.Emit,
     "verify": tree.Verify,
     "filtered": tree.Filtered,
@@ -236,5 +284,26 @@ _NODES: dict[str, Callable[..., Any]] = {
     "positional": lambda value, span: tree.Argument(None, value, span),
     "word": lambda name, span: name,
     "list": lambda *parts: tree.Sequence(parts[:-1], parts[-1]),
+    "names": lambda *parts: parts[:-1],
+    "alternatives": lambda *parts: rule_tree.Alternatives(parts[:-1], parts[-1]),
+    "capture": lambda name, mark, *parts: rule_tree.Capture(name, mark, parts[:-1], parts[-1]),
+    "labelled": rule_tree.Labelled,
+    "operation": lambda op, inputs, held, span: rule_tree.Operation(op, inputs or (), held or (), span),
+    "inputs": lambda *parts: parts[:-1],
+    "attributes": lambda *parts: parts[:-1],
+    "attribute": rule_tree.Attribute,
+    "axes": lambda *parts: rule_tree.Axes(parts[:-1], parts[-1]),
+    "dotted": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
+    "any_of": lambda *parts: rule_tree.Junction("or", parts[:-1], parts[-1]),
+    "all_of": lambda *parts: rule_tree.Junction("and", parts[:-1], parts[-1]),
+    "negated": rule_tree.Negated,
+    "negative": rule_tree.Negative,
+    "infix": lambda *parts: rule_tree.Infix(parts[:-1:2], parts[1:-1:2], parts[-1]),
+    "invocation": lambda name, read, held, span: rule_tree.Invocation(name, read or (), held or (), span),
+    "arguments": lambda *parts: parts[:-1],
+    "others": rule_tree.Others,
+    "settings": lambda *parts: parts[:-1],
+    "setting": rule_tree.Setting,
+    "items": lambda *parts: rule_tree.Items(parts[:-1], parts[-1]),
 }
 """What each rule's children, and last the span, become."""

@@ -4,49 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtnc.source import Source, Span
-
-
-@dataclass(frozen=True)
-class Name:
-    """A word the user chose or refers to."""
-
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True)
-class Number:
-    """Digits with whatever unit follows, unread: ``64Ki``, ``30%``, ``8x16``, ``*x16``."""
-
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True)
-class String:
-    """Text between quotes, without the quotes."""
-
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True)
-class Regex:
-    """Text between the quotes of ``re"..."``."""
-
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """Values between ``[`` and ``]``."""
-
-    items: "tuple[Value, ...]"
-    span: Span
-
-
-Value = Name | Number | String | Regex | Sequence
+from qtnc.spec.atoms import Name as Name
+from qtnc.spec.atoms import Number as Number
+from qtnc.spec.atoms import Regex as Regex
+from qtnc.spec.atoms import Sequence as Sequence
+from qtnc.spec.atoms import String as String
+from qtnc.spec.atoms import Value as Value
+from qtnc.spec.rule_tree import Rule
 
 
 @dataclass(frozen=True)
@@ -307,7 +271,9 @@ class Verify:
     span: Span
 
 
-Statement = Header | Include | Use | Let | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Emit | Verify
+Statement = (
+    Header | Include | Use | Let | Bind | Data | Optimize | Select | Rewrite | Ignore | Stage | Rule | Emit | Verify
+)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Quantity:
     percent: bool
 
 
-def quantity(number: Number) -> Quantity:
+def quantity(number: Number, largest: float = LARGEST) -> Quantity:
     """Read digits and unit."""
     match = _NUMBER.fullmatch(number.text) if len(number.text) <= 40 else None
     unit = match["unit"] if match else ""
@@ -60,7 +60,7 @@ def quantity(number: Number) -> Quantity:
         way_out = f"did you mean `{match['digits']}{near}`?" if match and near else listed
         raise RefusedError(f"`{clip(number.text)}` is not a number", number.span, way_out)
     value = Decimal(match["digits"].replace("_", "")) * UNITS.get(unit, 1)
-    if abs(value) > LARGEST:
+    if abs(value) > largest:
         raise RefusedError(f"`{clip(number.text)}` is too large", number.span)
     return Quantity(value, bool(match["percent"]))
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
-from qtnc.spec.layout import Lexeme, Vocabulary
+from qtnc.spec.layout import Lexeme, Vocabulary, article
 from qtnc.spec.tree import Header
 
 MAX_ERRORS = 100
@@ -22,10 +22,28 @@ FORMS = {
     "rewrite": "rewrite SELECTOR -> STRUCTURE(OPTION: VALUE, ...) on DATA",
     "ignore": "ignore SELECTOR",
     "stage": "stage NAME extends BASE { ... }",
+    "rule": "rule NAME { ... }",
     "emit": "emit BACKEND",
     "verify": "verify outputs within 5% on DATA",
 }
 """How each statement looks, by the word it begins with."""
+
+INSIDE = {
+    "stage": {"rewrite": FORMS["rewrite"]},
+    "rule": {
+        "match": "match NAME = OP(NAME, NAME: const, ...)",
+        "where": "where CONDITION",
+        "let": "let NAME = VALUE",
+        "replace": "replace NAME = OP(VALUE, ...)",
+        "within": "within 1%",
+        "example": "example { ... }",
+    },
+    "example": {
+        "before": "before NAME = OP(NAME: float[2, 3], ...)",
+        "after": "after NAME = OP(VALUE, ...)",
+    },
+}
+"""How each statement of a block looks, by the word that the block begins with and its own."""
 
 FULLER = {
     ("select", "TOP"): "select NAME = top N of (SET where CONDITION) by KEY",
@@ -56,7 +74,13 @@ MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
 """What a set of acceptable terminals means to a reader; the first row that is contained in it speaks."""
 
 
-def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spelling: Mapping[str, str]) -> Diagnostic:
+def expected(
+    place: Span,
+    read: Sequence[Lexeme],
+    accepted: Collection[str],
+    spelling: Mapping[str, str],
+    block: str | None = None,
+) -> Diagnostic:
     """Say what was expected.
 
     Parameters
@@ -69,13 +93,16 @@ def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spe
         Terminals that could have come.
     spelling
         Those terminals that are spelled in one way only, such as ``->``.
+    block
+        The word of the block that the statement stands in.
     """
     keyword, before = read[0].text, read[-1]
     if len(read) > 1 and read[-2].kind in ("TOP", "BOTTOM") and before.kind == "NAME":
         # It passed for the name of a number.
         place, read, before, accepted = Span(place.source, before.start, before.end), read[:-1], read[-2], ("NUMBER",)
     fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
-    form = f"the form is `{next(filter(None, fuller), FORMS[keyword])}`"
+    forms = INSIDE[block] if block else FORMS
+    form = f"the form is `{next(filter(None, fuller), forms[keyword])}`"
     # After `top` or `upstream` the statement may end, for it may be a name; what goes on lacks the number, or `of`.
     goes_on = "NUMBER" in accepted or ("OF" in accepted and before.kind != "NAME")
     if "$END" in accepted and not goes_on and place.text:
@@ -86,24 +113,36 @@ def expected(place: Span, read: Sequence[Lexeme], accepted: Collection[str], spe
     return Diagnostic(f"expected {wanted} after `{clip(before.text)}`", place, form)
 
 
-def unknown_statement(word: Lexeme, place: Span, vocabulary: Vocabulary, *, within: bool = False) -> Diagnostic:
-    """Say that no statement begins with this; ``within`` a stage there are fewer."""
+def out_of_place(word: Lexeme, place: Span, vocabulary: Vocabulary, block: str | None) -> Diagnostic:
+    """Say that no statement begins with this here, in a block or outside of all."""
+    known = vocabulary.blocks[block] if block else vocabulary.statements
     if word.kind in vocabulary.operators:
         way_out = f"end the line before with `{word.text}`, and this line continues it"
         return Diagnostic(f"a statement cannot begin with `{word.text}`", place, way_out)
-    known = vocabulary.inside if within else vocabulary.statements
-    way_out = did_you_mean(word.text, known) or _beginnings(known, within=within)
+    if block and word.text in vocabulary.statements:
+        return Diagnostic(f"`{word.text}` belongs outside of {block}s", place, _outside(word.text, known, block))
+    home = next((home for home, words in vocabulary.blocks.items() if word.text in words), None)
+    if home:
+        message = f"`{word.text}` belongs in {article(home)}"
+        return Diagnostic(message, place, f"its first line is `{_first_line(home)}`")
+    way_out = did_you_mean(word.text, known) or _beginnings(known, block)
     return Diagnostic(f"`{clip(word.text)}` begins no statement", place, way_out)
 
 
-def outside(word: str, place: Span, vocabulary: Vocabulary) -> Diagnostic:
-    """Say that a statement does not stand in a stage."""
-    return Diagnostic(f"`{word}` belongs outside of stages", place, _beginnings(vocabulary.inside, within=True))
+def _outside(word: str, known: Iterable[str], block: str) -> str:
+    if word == "rule" and block == "stage":
+        return "a rule belongs to no stage yet: it holds at all of them"
+    return _beginnings(known, block)
 
 
-def _beginnings(words: Iterable[str], *, within: bool) -> str:
+def _first_line(block: str) -> str:
+    form = FORMS.get(block) or next(forms[block] for forms in INSIDE.values() if block in forms)
+    return form.replace(" ... }", "")
+
+
+def _beginnings(words: Iterable[str], block: str | None) -> str:
     listed = ", ".join(f"`{word}`" for word in words)
-    return f"statements {'in a stage ' if within else ''}begin with {listed}"
+    return f"statements {f'in {article(block)} ' if block else ''}begin with {listed}"
 
 
 def other_version(header: Header) -> Diagnostic:
