@@ -6,6 +6,7 @@ A case is one `.qir` file. Beside CHECK lines it may say, at the start of a comm
     DECIDE: a.b -> lowrank(rank: 2)             what becomes of a layer, in the words of the language
     WITHIN: 0.1                                 how far outputs may move, |y' - y| / |y|; 1e-5 where nothing is said
     ERROR: text                                 the passes refuse, and the message holds the text
+    SPEC: rule a {                              a line of a spec, whose rules the passes apply
 
 After every pass the model is held to onnx's checker, and onnxruntime computes what it computed before.
 """
@@ -42,6 +43,7 @@ from qtnc.ir.text.tensors import to_side_file
 from qtnc.pipeline import Pass, Pipeline
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import declined
+from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Source
 from qtnc.spec.read import read_source
 from qtnc.structures.registry import STRUCTURES
@@ -62,6 +64,7 @@ class Case:
     decisions: Mapping[str, Structure]
     within: float
     error: str | None
+    rules: tuple[SpecRule, ...]
 
 
 def said(text: str, word: str) -> list[str]:
@@ -76,7 +79,13 @@ def read_case(text: str) -> Case:
         {layer: structure(written) for layer, written in decided},
         float(next(iter(said(text, "WITHIN")), EXACT)),
         next(iter(said(text, "ERROR")), None),
+        rules(said(text, "SPEC")),
     )
+
+
+def rules(lines: Sequence[str]) -> tuple[SpecRule, ...]:
+    text = "\n".join(["qtn 1", *lines, "emit onnx", ""])
+    return read_source(Source("SPEC", text), STRUCTURES, BACKENDS, HERE).rules
 
 
 def named_pass(name: str, written: str) -> tuple[type[Any], dict[str, Any]]:
@@ -111,8 +120,10 @@ def structure(written: str) -> Structure:
 def passes(case: Case, model: ir.Model) -> Iterator[Pass]:
     """The passes with their decisions, which are settled on the model as it then is."""
     for kind, options in case.passes:
-        decisions = {"decisions": tuple(settled(case, model))} if "decisions" in {f.name for f in fields(kind)} else {}
-        yield kind(**options, **decisions)
+        wanted = {f.name for f in fields(kind)}
+        given: dict[str, Any] = {"decisions": tuple(settled(case, model))} if "decisions" in wanted else {}
+        given |= {"rules": case.rules} if "rules" in wanted else {}
+        yield kind(**options, **given)
 
 
 def settled(case: Case, model: ir.Model) -> Iterator[Decision]:
