@@ -92,9 +92,9 @@ class Builder:
     def _add(self, node: ir.Node) -> tuple[ir.Value, ...]:
         like = next((n for n in self._found.nodes if n.op_identifier() == node.op_identifier()), self._found.root)
         taken = any(n.name == like.name for n in self.nodes)
-        node.name = f"{like.name}.{self._rule}_{len(self.nodes)}" if taken or like is self._found.root else like.name
-        if like is self._found.root and not taken and like.op_type == node.op_type:
-            node.name = like.name
+        stands_for = like.op_identifier() == node.op_identifier() and not taken
+        title = like.name or self._found.root.outputs[0].name
+        node.name = like.name if stands_for else f"{title}.{self._rule}_{len(self.nodes)}"
         node.metadata_props.update(like.metadata_props)
         if NAME_SCOPES not in like.metadata_props and NAME_SCOPES in self._found.root.metadata_props:
             node.metadata_props[NAME_SCOPES] = self._found.root.metadata_props[NAME_SCOPES]

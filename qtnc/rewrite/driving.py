@@ -11,8 +11,8 @@ from qtnc.ir.initializers import drop_unused_initializers
 from qtnc.ir.names import FreeNames, module_path
 from qtnc.ir.unread import drop_unused_functions
 from qtnc.rewrite.building import Builder
-from qtnc.rewrite.found import DeclinedError
-from qtnc.rewrite.history import Histories, place_of
+from qtnc.rewrite.found import DeclinedError, Match
+from qtnc.rewrite.history import Histories, period, place_of
 from qtnc.rewrite.matching import Miss
 from qtnc.rewrite.rule import Rule
 from qtnc.rewrite.splice import Splice
@@ -66,6 +66,7 @@ class _Driver:
         self._names = FreeNames(model)
         self._constants: dict[ir.Value, str] = {}
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+        self._places = {rule.name: k for k, rule in enumerate(rules)}
         for rule in rules:
             for operator in rule.matcher.roots:
                 self._by_root[operator].append(rule)
@@ -114,8 +115,14 @@ class _Driver:
         self._left -= 1
         circle = self._histories.extend(rule.name, place, found, made, growth)
         if circle or not self._left:
-            raise _endless(rule, circle or (rule.name,), node)
+            raise _endless(rule, self._in_order(circle or (rule.name,)), found)
         return made + readers
+
+    def _in_order(self, circle: Sequence[str]) -> Sequence[str]:
+        """A circle as it is read: once round, from the rule that comes first in the text."""
+        once = period(circle)
+        first = min(range(len(once)), key=lambda k: self._places[once[k]])
+        return (*once[first:], *once[:first])
 
     def _tell(self, attempt: Attempt) -> None:
         """Keep what came nearest, and pass it on."""
@@ -161,9 +168,9 @@ def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> 
     return tried.with_nodes(tuple(new.op_type for new in came.build.nodes))
 
 
-def _endless(rule: Rule, circle: Sequence[str], node: ir.Node) -> PassError:
+def _endless(rule: Rule, circle: Sequence[str], found: Match) -> PassError:
     """Say which rules go on for ever, and where."""
     round_trip = " -> ".join((*circle, circle[0]))
-    message = f"rules do not come to an end: {round_trip}, at node `{printable(node.name or node.op_type)}`"
+    message = f"rules do not come to an end: {round_trip}, at `{printable(found.layer)}`"
     way_out = "a rule must not match what it makes, nor undo another: add a `where` that stops it"
     return PassError(Diagnostic(message, rule.span, way_out))

@@ -1,6 +1,6 @@
 """Which rule made what out of what, so that rules which never end are found out, and named."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,7 +58,7 @@ class Histories:
         self._met[key] = link
         if before is not None and _is_before(before, link):
             return _names(link, link.depth - before.depth)
-        return _period(_names(link, 2 * LARGEST)) if link.idle > self._limit else ()
+        return period(_names(link, 2 * LARGEST)) if link.idle > self._limit else ()
 
 
 def place_of(found: Match) -> Hashable:
@@ -101,9 +101,9 @@ def _names(link: _Link | None, count: int) -> tuple[str, ...]:
     return tuple(reversed(found))
 
 
-def _period(names: tuple[str, ...]) -> tuple[str, ...]:
+def period(names: Sequence[str]) -> tuple[str, ...]:
     """What repeats itself at the end of a chain; its last rules where nothing does."""
     for length in range(1, len(names) // 2 + 1):
         if names[-length:] == names[-2 * length : -length]:
-            return names[-length:]
-    return names[-8:]
+            return tuple(names[-length:])
+    return tuple(names[-8:])

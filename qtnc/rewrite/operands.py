@@ -19,10 +19,10 @@ Schema = onnx.defs.OpSchema
 
 def wanted_type(k: int, inputs: Sequence[Operand], schema: Schema | None) -> ir.DataType:
     """The element type that an operator wants of numbers that are its input ``k``: its own, or that of its fellows."""
-    whole = ir.DataType.INT64 if _is_whole(inputs[k]) else ir.DataType.FLOAT
+    usual = [ir.DataType.INT64 if _is_whole(inputs[k]) else ir.DataType.FLOAT, ir.DataType.INT64]
     places = list(schema.inputs) if schema else []
     if not places:
-        return next(iter(_types(inputs)), whole)
+        return next(iter(_types(inputs)), usual[0])
 
     def place(j: int) -> str:
         return places[min(j, len(places) - 1)].type_str
@@ -31,7 +31,7 @@ def wanted_type(k: int, inputs: Sequence[Operand], schema: Schema | None) -> ir.
         return _type(place(k))
     fellows = _types([operand for j, operand in enumerate(inputs) if place(j) == place(k)])
     allowed = [_type(text) for text in sorted(places[min(k, len(places) - 1)].types)]
-    return next(iter(fellows), whole if whole in allowed or not allowed else allowed[0])
+    return next(iter(fellows), next((t for t in usual if t in allowed), allowed[0]))
 
 
 def in_type(numbers: float | Sequence[int], dtype: ir.DataType) -> NDArray[Any]:

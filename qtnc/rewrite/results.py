@@ -38,7 +38,7 @@ def infer_results(node: ir.Node, opsets: Mapping[str, int]) -> None:
         found = onnx.shape_inference.infer_node_outputs(
             schema, ir.to_proto(node), types, numbers, opset_imports=versions, ir_version=10
         )
-    except onnx.shape_inference.InferenceError as error:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         reason = str(error).removeprefix("[ShapeInferenceError] ").removeprefix("[TypeInferenceError] ")
         decline(f"a new {node.op_type} cannot be: {reason[:200]}")
     for output in node.outputs:
