@@ -17,7 +17,7 @@ FLOORS = [
     {"qtnc.plugins"},
     {"qtnc.rewrite"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},
-    {"qtnc.passes"},
+    {"qtnc.passes", "qtnc.authoring"},
     {"qtnc.road"},
     {"qtnc.output"},
     {"qtnc.planner"},

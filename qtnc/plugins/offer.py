@@ -13,7 +13,7 @@ from onnx_ir.passes import PassBase
 from qtnc.errors import printable
 from qtnc.pipeline import Pass, PassResult, is_exact
 
-GIVEN: Final = frozenset({"binds", "folded", "work", "decisions"})
+GIVEN: Final = frozenset({"binds", "folded", "work", "decisions", "rules", "listen"})
 """Options that a compile gives to a pass that has them."""
 
 KINDS: Final = "a pass is a dataclass with `name` and `run`, a pass of onnx-ir, or a rewrite rule of onnxscript"

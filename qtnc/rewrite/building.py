@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qtnc.ir.dialect import is_qtn
 from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.rewrite.found import Match, decline
+from qtnc.rewrite.measures import is_const
 from qtnc.rewrite.operands import Operand, Schema, attribute_for, in_type, wanted_type
 from qtnc.rewrite.results import infer_results
 from qtnc.rewrite.schemas import schema_of
@@ -42,7 +43,7 @@ class Builder:
         if schema is None and domain == "":
             decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`")
         made = {name: attribute_for(name, value, schema) for name, value in attributes.items()}
-        read = self._operands(inputs, schema)
+        read = self._operands((domain, op_type, ""), inputs, schema)
         return self._add(ir.node(op_type, read, made, domain=domain, num_outputs=results))
 
     def again(self, node: ir.Node, *inputs: Operand, **attributes: Any) -> tuple[ir.Value, ...]:
@@ -50,7 +51,7 @@ class Builder:
         schema = schema_of(node.domain, node.op_type, self._model.graph.opset_imports.get(node.domain, 1))
         made = dict(node.attributes) | {name: attribute_for(name, value, schema) for name, value in attributes.items()}
         overload = self._names.take(node.overload) if is_qtn(node) else node.overload
-        read = self._operands(inputs, schema)
+        read = self._operands(node.op_identifier(), inputs, schema)
         new = ir.node(node.op_type, read, made, domain=node.domain, overload=overload, num_outputs=len(node.outputs))
         return self._add(new)
 
@@ -79,18 +80,30 @@ class Builder:
             for k in range(len(node.inputs)):
                 node.replace_input_with(k, None)
 
-    def _operands(self, inputs: Sequence[Operand], schema: Schema | None) -> list[ir.Value | None]:
-        return [self._operand(k, operand, inputs, schema) for k, operand in enumerate(inputs)]
+    def _operands(
+        self, op: ir.OperatorIdentifier, inputs: Sequence[Operand], schema: Schema | None
+    ) -> list[ir.Value | None]:
+        read: list[ir.Value | None] = []
+        for k, operand in enumerate(inputs):
+            if operand is None or isinstance(operand, ir.Value):
+                read.append(operand)
+            elif isinstance(operand, np.ndarray | np.generic):
+                read.append(self.constant(np.asarray(operand), self._name_there(op, k)))
+            else:
+                read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
+        return read
 
-    def _operand(self, k: int, operand: Operand, inputs: Sequence[Operand], schema: Schema | None) -> ir.Value | None:
-        if operand is None or isinstance(operand, ir.Value):
-            return operand
-        if isinstance(operand, np.ndarray | np.generic):
-            return self.constant(np.asarray(operand))
-        return self.constant(in_type(operand, wanted_type(k, inputs, schema)))
+    def _name_there(self, op: ir.OperatorIdentifier, k: int) -> str | None:
+        """Name of the constant that the node read in this place for which a new one stands."""
+        like = self._like(op)
+        value = like.inputs[k] if like is not None and k < len(like.inputs) else None
+        return value.name if is_const(value) and value is not None else None
+
+    def _like(self, op: ir.OperatorIdentifier) -> ir.Node | None:
+        return next((node for node in self._found.nodes if node.op_identifier() == op), None)
 
     def _add(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        like = next((n for n in self._found.nodes if n.op_identifier() == node.op_identifier()), self._found.root)
+        like = self._like(node.op_identifier()) or self._found.root
         taken = any(n.name == like.name for n in self.nodes)
         stands_for = like.op_identifier() == node.op_identifier() and not taken
         title = like.name or self._found.root.outputs[0].name

@@ -65,6 +65,14 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
     return SpecRule(node.name.text, equations, conditions, steps, within, examples, node.span)
 
 
+def equations_alone(node: rule_tree.Rule, lets: Lets, problems: list[RefusedError]) -> tuple[Equation, ...]:
+    """What a rule looks for, without the rest of it; what is wrong is added to ``problems``."""
+    reader = _Reader(Names(lets, (), node.span), problems)
+    equations = reader.equations(_of([s for s in node.statements if _is_shallow(s, problems)], rule_tree.Match))
+    reader.connected(equations)
+    return equations
+
+
 def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problems: list[RefusedError]) -> Example:
     """Check an example."""
     sound = [statement for statement in node.statements if _is_shallow(statement, problems)]
