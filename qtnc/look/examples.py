@@ -11,8 +11,9 @@ from qtnc.calibrate.data import Feed
 from qtnc.calibrate.session import run, session_of
 from qtnc.errors import Diagnostic, PassError, SpecError
 from qtnc.look.verify_each import rounding
+from qtnc.planner.preparing import missed
 from qtnc.rewrite.drawing import draw
-from qtnc.rewrite.driving import Applied, apply_rules
+from qtnc.rewrite.driving import apply_rules
 from qtnc.rewrite.rule import Example, SpecRule
 from qtnc.rewrite.sameness import expression, same_outputs
 from qtnc.verify.compare import relative_errors, worst
@@ -61,27 +62,17 @@ def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
             raise _wrong(example, f"rule `{rule.name}` is to leave this as it is, and makes {became} of it")
         return 0.0
     if not applied.times:
-        raise _missed(rule, example, applied)
+        raise _wrong(example, f"rule `{rule.name}` does not apply; {missed(applied)}")
     expected = before.clone()
     told = SpecRule(rule.name, example.before, (), example.after, rule.within, (), example.span)
     (meant,) = apply_rules(expected, [told], at_most=1)
     if not meant.times:
-        raise _missed(told, example, meant)
+        raise _wrong(example, f"`after` says nothing of what is `before`; {missed(meant)}")
     if not same_outputs(after.graph.outputs, expected.graph.outputs):
         became = ", ".join(expression(value) for value in after.graph.outputs)
         wanted = ", ".join(expression(value) for value in expected.graph.outputs)
         raise _wrong(example, f"rule `{rule.name}` makes {became} of it, and `after` says {wanted}")
     return _judge(rule, example, before, after)
-
-
-def _missed(rule: SpecRule, example: Example, applied: Applied) -> SpecError:
-    """Say why the rule did not apply."""
-    nearest = applied.nearest
-    if nearest is None:
-        roots = " or ".join(sorted(op for _, op in rule.matcher.roots)[:3])
-        return _wrong(example, f"rule `{rule.name}` does not apply: there is no {roots}")
-    span = f" (`{nearest.span.text}`)" if nearest.span else ""
-    return _wrong(example, f"rule `{rule.name}` does not apply: {nearest.reason}{span}")
 
 
 def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) -> float:

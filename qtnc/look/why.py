@@ -9,17 +9,16 @@ from qtnc.errors import Diagnostic, UsageError, did_you_mean, printable
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.planner.claim import declined_by
+from qtnc.planner.preparing import SHOWN
 from qtnc.rewrite.building import MADE_BY
 from qtnc.rewrite.driving import try_rule
+from qtnc.rewrite.measures import article
 from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import Settled, claims, ignored, settle
 from qtnc.spec.why import Doubter
 from qtnc.spec.wording import clip
-
-SHOWN = 3
-"""Operators of a rule that are named."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def _rule(rule: SpecRule, model: ir.Model, layer: Layer) -> Answer:
         return Answer(rule.span, True, "it made this layer")
     tried = [try_rule(model, rule, node) for node in _around(layer.node, rule)]
     if not tried:
-        roots = " or ".join(sorted(op for _, op in rule.matcher.roots)[:SHOWN])
-        return Answer(rule.span, False, f"neither it nor what reads it is a {roots}")
+        roots = " or ".join(map(article, rule.matcher.root_words[:SHOWN]))
+        return Answer(rule.span, False, f"neither it nor what reads it is {roots}")
     nearest = max(tried, key=lambda attempt: attempt.met)
     part = f"`{clip(nearest.span.text, 60)}`: " if nearest.span else ""
     return Answer(rule.span, False, f"{part}{nearest.reason}, at node `{nearest.node}`")

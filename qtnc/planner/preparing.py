@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import onnx_ir as ir
 
@@ -13,6 +13,10 @@ from qtnc.planner.plan import RuleDone
 from qtnc.planner.totals import Totals, totals, weights_of
 from qtnc.rewrite.driving import Applied
 from qtnc.road.road import Road
+from qtnc.spec.wording import clip
+
+SHOWN: Final = 3
+"""Operators of a rule that are named."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,16 @@ def rules_done(ran: Sequence[Ran]) -> tuple[RuleDone, ...]:
     return tuple(_done(note) for step in ran for note in step.notes if isinstance(note, Applied))
 
 
-def _done(applied: Applied) -> RuleDone:
+def missed(applied: Applied) -> str:
+    """Where a rule that was never applied came nearest, and why not there."""
     nearest = applied.nearest
-    told = None
-    if nearest is not None and not applied.times:
-        part = f" (`{nearest.span.text}`)" if nearest.span else ""
-        told = f"nearest at `{printable(nearest.node or nearest.op)}`: {nearest.reason}{part}"
+    if nearest is None:
+        rest = ", ..." if len(applied.roots) > SHOWN else ""
+        return f"there is no {', '.join(applied.roots[:SHOWN])}{rest}"
+    part = f" (`{clip(nearest.span.text, 60)}`)" if nearest.span else ""
+    return f"nearest at `{printable(nearest.node or nearest.op)}`: {nearest.reason}{part}"
+
+
+def _done(applied: Applied) -> RuleDone:
+    told = None if applied.times else missed(applied)
     return RuleDone(applied.rule, place(applied.span) if applied.span else None, applied.times, told)

@@ -14,6 +14,7 @@ from qtnc.rewrite.building import Builder
 from qtnc.rewrite.found import DeclinedError, Match
 from qtnc.rewrite.history import Histories, period, place_of
 from qtnc.rewrite.matching import Miss
+from qtnc.rewrite.measures import op_word
 from qtnc.rewrite.rule import Rule
 from qtnc.rewrite.splice import Splice
 from qtnc.rewrite.trace import Attempt, Listener, name_of
@@ -22,10 +23,17 @@ from qtnc.source import Span
 
 @dataclass(frozen=True)
 class Applied:
-    """How often a rule was applied; of one that never was, the attempt that came nearest, if any node was tried."""
+    """How often a rule was applied.
+
+    Attributes
+    ----------
+    roots : operators at which it begins.
+    nearest : of one that never was applied, the attempt that came nearest; None where no node has such an operator.
+    """
 
     rule: str
     times: int
+    roots: tuple[str, ...]
     nearest: Attempt | None = None
     span: Span | None = None
 
@@ -50,7 +58,9 @@ def apply_rules(
     drop_unused_initializers(model)
     drop_unused_functions(model)
     driver.settle_names()
-    return tuple(Applied(r.name, driver.times[r.name], driver.nearest.get(r.name), r.span) for r in rules)
+    return tuple(
+        Applied(r.name, driver.times[r.name], r.matcher.root_words, driver.nearest.get(r.name), r.span) for r in rules
+    )
 
 
 class _Driver:
@@ -158,8 +168,7 @@ def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Sp
 
 def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:
     """What became of a rule at a node."""
-    op = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-    tried = Attempt(rule.name, node.name or "", op, module_path(node) or "", "replaced")
+    tried = Attempt(rule.name, node.name or "", op_word(node), module_path(node) or "", "replaced")
     if isinstance(came, Miss):
         return tried.missed("no match", came.reason, came.span, name_of(came.at), came.met)
     if isinstance(came, DeclinedError):

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from qtnc.rewrite.found import Bound, Match, values_of
 from qtnc.rewrite.kinds import misfit
 from qtnc.rewrite.likeness import equal, holds, is_same, sample_of
-from qtnc.rewrite.measures import is_const
+from qtnc.rewrite.measures import article, is_const, op_word
 from qtnc.rewrite.operators import is_commutative, operators_of
 from qtnc.rewrite.pattern import ANY, Attribute, Capture, Either, Equation, Literal, Operation, Pattern, parts_of
 from qtnc.rewrite.schemas import attribute_of
@@ -73,6 +73,11 @@ class Matcher:
     def roots(self) -> frozenset[tuple[str, str]]:
         """Operators that a root may have, as ``(domain, op_type)``."""
         return operators_of(self.equations[-1].operation.ops)
+
+    @property
+    def root_words(self) -> tuple[str, ...]:
+        """The same as a pattern writes them, sorted."""
+        return tuple(sorted(f"{domain}.{op}" if domain else op for domain, op in self.roots))
 
     @cached_property
     def defined(self) -> Mapping[str, tuple[Equation, int]]:
@@ -233,7 +238,7 @@ class _Search:
     ) -> Iterator[_State]:
         """Ways in which an operation fits a node; of an equation, whose results get their names."""
         if not _is(node, operation):
-            self.fail(state, f"{_title(node)} is a {_op(node)}", operation.span, node)
+            self.fail(state, f"{_title(node)} is {article(op_word(node))}", operation.span, node)
             return
         outputs = equation.outputs if equation else ()
         if len(outputs) > len(node.outputs):
@@ -332,11 +337,7 @@ def _called(value: ir.Value | None) -> str:
 
 
 def _title(node: ir.Node) -> str:
-    return f"node `{node.name}`" if node.name else f"a {_op(node)}"
-
-
-def _op(node: ir.Node) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    return f"node `{node.name}`" if node.name else article(op_word(node))
 
 
 def _short(equation: Equation) -> str:

@@ -63,7 +63,17 @@ def _op(value: ir.Value | None) -> str:
     node = None if value is None else value.producer()
     if node is None:
         return ""
+    return op_word(node)
+
+
+def op_word(node: ir.Node) -> str:
+    """Operator of a node, as a pattern writes it."""
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+
+
+def article(word: str) -> str:
+    """The word with ``a`` or ``an`` before it."""
+    return f"{'an' if word[:1] in 'AEIO' else 'a'} {word}"
 
 
 def is_const(value: ir.Value | None) -> bool:
