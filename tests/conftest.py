@@ -229,3 +229,32 @@ def make_covariance() -> Callable[[str, int, int], Matrix | None]:
         return np.asarray(x.T @ x / samples)
 
     return make
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a package of one module, as an installer would leave it.
+
+    Its name, its entry points ``word = "module:Class"``, its source, its version, the group of the entry points.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    made: list[str] = []
+    monkeypatch.syspath_prepend(site)
+
+    def put(
+        package: str, words: dict[str, str], source: str = "", version: str = "1.0", group: str = "structures"
+    ) -> Path:
+        module = package.replace("-", "_")
+        made.append(module)
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+        entries = "".join(f"{word} = {target}\n" for word, target in words.items())
+        (info / "entry_points.txt").write_text(f"[qtnc.{group}]\n{entries}")
+        (site / f"{module}.py").write_text(source)
+        return site / f"{module}.py"
+
+    yield put
+    for module in made:
+        sys.modules.pop(module, None)

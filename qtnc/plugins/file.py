@@ -139,6 +139,7 @@ def _run(path: Path, sha256: str, content: bytes) -> ModuleType:
         code: CodeType = compile(content, str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102 - the spec names the file, and whoever compiles it allows that
     except (Exception, SystemExit) as error:  # whatever a stranger's module does as it is run
+        del sys.modules[name]
         if before is not None:
             sys.modules[name] = before
         raise _failed(path, error) from error
