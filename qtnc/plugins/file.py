@@ -28,7 +28,7 @@ LISTS: Final = ("PASSES", "STRUCTURES")
 """What a file may list, by the names of the lists."""
 
 _LOADED: dict[str, Path] = {}
-"""Files that were run, by the module that each became."""
+"""Files that were run, by the module that each became; the last one last."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _told(text: str) -> tuple[Path, int] | None:
     if not lines:
         return None
     line, function = int(lines[-1][0]), lines[-1][1]
-    return next(((path, line) for path in _LOADED.values() if _holds(path, line, function)), None)
+    return next(((path, line) for path in reversed(_LOADED.values()) if _holds(path, line, function)), None)
 
 
 def _holds(path: Path, line: int, function: str) -> bool:
@@ -134,6 +134,7 @@ def _run(path: Path, sha256: str, content: bytes) -> ModuleType:
     module.__file__ = str(path)
     before = sys.modules.get(name)
     sys.modules[name] = module
+    _LOADED.pop(name, None)
     _LOADED[name] = path
     try:
         code: CodeType = compile(content, str(path), "exec", dont_inherit=True)
