@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 MODELS = Path(__file__).parent / "models"
+PLUGIN = Path(__file__).parents[1] / "examples" / "plugin"
 GOLDEN = Path(__file__).parent / "golden"
 
 SPEC = """qtn 1
@@ -45,6 +46,13 @@ def load_source(path: Path, name: str) -> ModuleType:
 def load(name: str) -> ModuleType:
     """Import one of tests/models."""
     return load_source(MODELS / f"{name}.py", f"models_{name}")
+
+
+@pytest.fixture(scope="session")
+def monarch() -> type[Any]:
+    """The structure of the example package, which has no pass of its own."""
+    kind: type[Any] = load_source(PLUGIN / "qtnc_monarch.py", "qtnc_monarch").Monarch
+    return kind
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ FLOORS = [
     {"qtnc.bench"},
     {"qtnc.run"},
     {"qtnc.compiler"},
-    {"qtnc.cli", "qtnc.api"},
+    {"qtnc.cli", "qtnc.api", "qtnc.testing"},
     {"qtnc.__main__"},
 ]
 
