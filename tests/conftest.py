@@ -1,6 +1,7 @@
 """What several folders of tests use: weights and covariances, models to try things on, the command line."""
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,22 @@ def monarch() -> type[Any]:
     """The structure of the example package, which has no pass of its own."""
     kind: type[Any] = load_source(PLUGIN / "qtnc_monarch.py", "qtnc_monarch").Monarch
     return kind
+
+
+@pytest.fixture(scope="session")
+def load_page() -> Callable[[Path], dict[str, Any]]:
+    """What the first block of Python on a page defines."""
+
+    def load(path: Path) -> dict[str, Any]:
+        block = re.search(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert block is not None
+        module = ModuleType(f"page_{path.stem}")
+        sys.modules[module.__name__] = module
+        module.__file__ = str(path)
+        exec(compile(block[1], str(path), "exec"), module.__dict__)  # noqa: S102 - our own page
+        return vars(module)
+
+    return load
 
 
 @pytest.fixture(autouse=True)

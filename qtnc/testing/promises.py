@@ -108,17 +108,17 @@ class _Trial:
     def all(self, proposal: Proposal) -> None:
         """Try every member."""
         self.must(isinstance(proposal, Proposal), "propose", "returns no Proposal")
-        settled, predicted = proposal.structure, proposal.predicted_error
+        proposed, predicted = proposal.structure, proposal.predicted_error
         self.must(isfinite(predicted) and predicted >= 0, "propose", f"predicts an error of {predicted}")
         self.must(isinstance(proposal.reason, str) and bool(proposal.reason), "propose", "gives no reason")
         again = self.asked.propose(self.problem)
-        same = _same(again.structure, settled) and again.predicted_error == predicted
+        same = _same(again.structure, proposed) and again.predicted_error == predicted
         self.must(same, "propose", "says something else when it is asked again")
+        settled = self.settle(proposed)
         parts, cores = self.parts(settled), self.cores(settled)
         self.counts(parts, cores)
         self.dense(settled, parts, cores, predicted)
         self.project(settled)
-        self.settle(settled, parts)
 
     def parts(self, settled: Structure) -> tuple[Part, ...]:
         """Factors, the first of which takes M features, the last gives N."""
@@ -173,26 +173,30 @@ class _Trial:
             self.must(alike, "project", f"of {weight.dtype} {weight.shape} is {found.dtype} {found.shape}")
             self.must(_distance(weight, found) <= 1 + 1e-3, "project", "is further from the weight than nothing is")
 
-    def settle(self, settled: Structure, parts: tuple[Part, ...]) -> None:
+    def settle(self, proposed: Structure) -> Structure:
         """What a plan says of it is enough to have it again; what it cannot say is refused."""
-        said = settled.settled()
+        said, shape = proposed.settled(), self.problem.shape
         try:
             read = json.loads(json.dumps(said, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise AssertionError(f"`settled` {self.where}: is not what JSON holds: {error}") from error
-        for word, kept in (("`kept()`", settled.kept()), ("the problem", self.problem)):
-            again = self.asked.settle(read, self.problem.shape, kept)
-            same = again.settled() == said and again.parts(self.problem.shape) == parts
-            same = same and _equal(again.fit(self.problem), settled.fit(self.problem))
-            self.must(same, "settle", f"with {word} is another than was settled")
+        settled = self.asked.settle(read, shape, proposed.kept())
+        named = f"is called `{settled.name}`, and `{self.asked.name}` was asked"
+        self.must(settled.name == self.asked.name, "settle", named)
+        for word, kept in (("`kept()`", proposed.kept()), ("the problem", self.problem)):
+            again = self.asked.settle(read, shape, kept)
+            same = again.settled() == said and again.parts(shape) == proposed.parts(shape)
+            same = same and _equal(again.fit(self.problem), proposed.fit(self.problem))
+            self.must(same, "settle", f"with {word} is another than was proposed, or fits otherwise")
         for broken in _broken(read):
             try:
-                self.asked.settle(broken, self.problem.shape, settled.kept()).parts(self.problem.shape)
+                self.asked.settle(broken, shape, proposed.kept()).parts(shape)
             except MisfitError:
                 continue
             except Exception as error:
                 said_of = f"of {broken} raises {type(error).__name__}: {error}; it is to be a MisfitError"
                 raise AssertionError(f"`settle` {self.where}: {said_of}") from error
+        return settled
 
 
 def _check_stack(structure: Structure, shape: tuple[int, int], seed: int) -> None:
