@@ -26,6 +26,7 @@ FLOORS = [
     {"qtnc.report"},
     {"qtnc.bench"},
     {"qtnc.run"},
+    {"qtnc.reduce"},
     {"qtnc.compiler"},
     {"qtnc.cli", "qtnc.api", "qtnc.testing"},
     {"qtnc.__main__"},
