@@ -1,6 +1,7 @@
 """What several folders of tests use: weights and covariances, models to try things on, the command line."""
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 MODELS = Path(__file__).parent / "models"
+PLUGIN = Path(__file__).parents[1] / "examples" / "plugin"
 GOLDEN = Path(__file__).parent / "golden"
 
 SPEC = """qtn 1
@@ -45,6 +47,29 @@ def load_source(path: Path, name: str) -> ModuleType:
 def load(name: str) -> ModuleType:
     """Import one of tests/models."""
     return load_source(MODELS / f"{name}.py", f"models_{name}")
+
+
+@pytest.fixture(scope="session")
+def monarch() -> type[Any]:
+    """The structure of the example package, which has no pass of its own."""
+    kind: type[Any] = load_source(PLUGIN / "qtnc_monarch.py", "qtnc_monarch").Monarch
+    return kind
+
+
+@pytest.fixture(scope="session")
+def load_page() -> Callable[[Path], dict[str, Any]]:
+    """What the first block of Python on a page defines."""
+
+    def load(path: Path) -> dict[str, Any]:
+        block = re.search(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert block is not None
+        module = ModuleType(f"page_{path.stem}")
+        sys.modules[module.__name__] = module
+        module.__file__ = str(path)
+        exec(compile(block[1], str(path), "exec"), module.__dict__)  # noqa: S102 - our own page
+        return vars(module)
+
+    return load
 
 
 @pytest.fixture(autouse=True)
@@ -229,3 +254,32 @@ def make_covariance() -> Callable[[str, int, int], Matrix | None]:
         return np.asarray(x.T @ x / samples)
 
     return make
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a package of one module, as an installer would leave it.
+
+    Its name, its entry points ``word = "module:Class"``, its source, its version, the group of the entry points.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    made: list[str] = []
+    monkeypatch.syspath_prepend(site)
+
+    def put(
+        package: str, words: dict[str, str], source: str = "", version: str = "1.0", group: str = "structures"
+    ) -> Path:
+        module = package.replace("-", "_")
+        made.append(module)
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+        entries = "".join(f"{word} = {target}\n" for word, target in words.items())
+        (info / "entry_points.txt").write_text(f"[qtnc.{group}]\n{entries}")
+        (site / f"{module}.py").write_text(source)
+        return site / f"{module}.py"
+
+    yield put
+    for module in made:
+        sys.modules.pop(module, None)

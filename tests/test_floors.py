@@ -26,8 +26,9 @@ FLOORS = [
     {"qtnc.report"},
     {"qtnc.bench"},
     {"qtnc.run"},
+    {"qtnc.reduce"},
     {"qtnc.compiler"},
-    {"qtnc.cli", "qtnc.api"},
+    {"qtnc.cli", "qtnc.api", "qtnc.testing"},
     {"qtnc.__main__"},
 ]
 

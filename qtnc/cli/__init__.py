@@ -22,12 +22,13 @@ from qtnc.cli import (
     optimising,
     passes,
     planning,
+    reducing,
     running,
     structures,
     verifying,
     why,
 )
-from qtnc.cli.reproducer import write_reproducer
+from qtnc.cli.reproducer import smaller, write_reproducer
 from qtnc.errors import InternalError, PluginError, QtncError, printable, visible
 
 INTERRUPTED = 130
@@ -86,9 +87,12 @@ def _own_up(said: str, error: BaseException, options: argparse.Namespace, argume
         print("  = help: repair the file; with QTNC_TRACEBACK=1 the whole traceback is shown", file=sys.stderr)
         return PluginError.exit_code
     print(said, file=sys.stderr)
-    folder = write_reproducer(error, options, sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    folder = write_reproducer(error, options, given)
     bug = BUG.format(blame.package if blame is not None else "qtnc")
     print(bug + (f" with {visible(str(folder))}, which has all that is needed" if folder else ""), file=sys.stderr)
+    if further := smaller(options, given):
+        print(f"it may be made small first: {visible(further)}", file=sys.stderr)
     return InternalError.exit_code
 
 
@@ -132,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         diffing,
         running,
         optimising,
+        reducing,
         passes,
         structures,
         caching,

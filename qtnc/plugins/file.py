@@ -15,6 +15,7 @@ from typing import Any, Final
 import cloudpickle
 
 from qtnc.errors import Diagnostic, PluginError, printable
+from qtnc.plugins.loaded import LOADED
 from qtnc.plugins.offer import NotAPassError, Offer, offers_of
 from qtnc.structures.plugins import LONGEST_REASON, structure_fault
 from qtnc.structures.registry import STRUCTURES
@@ -26,9 +27,6 @@ LARGEST: Final = 1 << 20
 
 LISTS: Final = ("PASSES", "STRUCTURES")
 """What a file may list, by the names of the lists."""
-
-_LOADED: dict[str, Path] = {}
-"""Files that were run, by the module that each became."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,9 @@ def line_of(error: BaseException) -> tuple[Path, int] | None:
     found: BaseException | None = error
     while found is not None:
         lines = [
-            (_LOADED[module], line)
+            (LOADED[module], line)
             for frame, line in walk_tb(found.__traceback__)
-            if (module := str(frame.f_globals.get("__name__"))) in _LOADED
+            if (module := str(frame.f_globals.get("__name__"))) in LOADED
         ]
         if lines:
             return lines[-1]
@@ -103,7 +101,7 @@ def _told(text: str) -> tuple[Path, int] | None:
     if not lines:
         return None
     line, function = int(lines[-1][0]), lines[-1][1]
-    return next(((path, line) for path in _LOADED.values() if _holds(path, line, function)), None)
+    return next(((path, line) for path in reversed(LOADED.values()) if _holds(path, line, function)), None)
 
 
 def _holds(path: Path, line: int, function: str) -> bool:
@@ -134,11 +132,13 @@ def _run(path: Path, sha256: str, content: bytes) -> ModuleType:
     module.__file__ = str(path)
     before = sys.modules.get(name)
     sys.modules[name] = module
-    _LOADED[name] = path
+    LOADED.pop(name, None)
+    LOADED[name] = path
     try:
         code: CodeType = compile(content, str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102 - the spec names the file, and whoever compiles it allows that
     except (Exception, SystemExit) as error:  # whatever a stranger's module does as it is run
+        del sys.modules[name]
         if before is not None:
             sys.modules[name] = before
         raise _failed(path, error) from error

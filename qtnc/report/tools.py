@@ -116,20 +116,20 @@ def why_json(why: Why) -> dict[str, Any]:
 def check_text(found: SpecCheck) -> str:
     """A line a selector, a rule and a rewrite, or how much there is where no model was given."""
     spec, checked, shown = found.spec, found.checked, found.examples
-    lines = [f"{_counted(len(shown), 'example')} of rules: outputs move by {_most(shown):.2g} at most"] if shown else []
+    lines = [f"{counted(len(shown), 'example')} of rules: outputs move by {_most(shown):.2g} at most"] if shown else []
     if checked is None:
         name = visible(Path(spec.source.name).name)
         counts = [(len(spec.selects), "selector"), (len(spec.rewrites), "rewrite"), (len(spec.stages), "stage")]
         counts += [(len(spec.rules), "rule")] if spec.rules else []
-        return "\n".join([*lines, f"{name}: {', '.join(_counted(*count) for count in counts)}; no mistakes"])
+        return "\n".join([*lines, f"{name}: {', '.join(counted(*count) for count in counts)}; no mistakes"])
     lines += [rule_line(done) for done in found.rules]
     lines += [f"{select}: {_chosen(names, checked.layers)}" for select, names in checked.selected.items()]
     for rewrite, names in checked.rewrites:
-        many = "as many as plan finds" if names is None else _counted(len(names), "layer")
+        many = "as many as plan finds" if names is None else counted(len(names), "layer")
         lines.append(f"{place_of(rewrite)}: {visible(clip(rewrite.span.text, 80))}: {many}")
     rest = "how many layers are left is decided by plan"
     if checked.untouched is not None:
-        rest = f"{_counted(checked.untouched, 'layer')} in no rewrite"
+        rest = f"{counted(checked.untouched, 'layer')} in no rewrite"
     return "\n".join([*lines, rest])
 
 
@@ -155,10 +155,11 @@ def _chosen(names: tuple[str, ...] | None, layers: int) -> str:
     if names is None:
         return "decided by plan, for it reads weights"
     if not names:
-        return f"none of {_counted(layers, 'layer')}"
+        return f"none of {counted(layers, 'layer')}"
     shown = ", ".join(map(printable, names[:SHOWN]))
-    return f"{len(names)} of {_counted(layers, 'layer')}: {shown}{', ...' if len(names) > SHOWN else ''}"
+    return f"{len(names)} of {counted(layers, 'layer')}: {shown}{', ...' if len(names) > SHOWN else ''}"
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+def counted(count: int, word: str) -> str:
+    """A number of things: ``2 layers``, ``1 pass``."""
+    return f"{count:,} {word}{'' if count == 1 else 'es' if word.endswith('s') else 's'}"

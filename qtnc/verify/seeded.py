@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from math import prod
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
@@ -21,13 +23,22 @@ COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEq
 BYTES = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
 """Types so small that every number of theirs is meant, as in images."""
 
+NO_LIMITS: Final[Mapping[str, int]] = MappingProxyType({})
+
 WAY_OUT = "name data to verify on (verify ... on DATA)"
 
 
-def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0, samples: int = SAMPLES) -> Feed:
+def seeded_feed(
+    model: ir.Model,
+    binds: Mapping[str, int],
+    seed: int = 0,
+    samples: int = SAMPLES,
+    limits: Mapping[str, int] = NO_LIMITS,
+) -> Feed:
     """Standard normal floats, integers in the range of the table that a Gather looks them up in, masks of 0 and 1.
 
-    A symbolic first axis counts ``samples``, or what is bound where that is more.
+    A symbolic first axis counts ``samples``, or what is bound where that is more. Integers of an input named in
+    ``limits`` are below that.
 
     Raises
     ------
@@ -42,7 +53,7 @@ def seeded_feed(model: ir.Model, binds: Mapping[str, int], seed: int = 0, sample
         if value.is_initializer():
             continue
         counted = decoder is not None and value is decoder.positions and _table_size(value) is None
-        feed[str(value.name)] = _positions(value, decoder, sizes) if counted else _array(value, sizes, rng)
+        feed[str(value.name)] = _positions(value, decoder, sizes) if counted else _array(value, sizes, rng, limits)
     return feed
 
 
@@ -67,13 +78,15 @@ def _shape(value: ir.Value, sizes: Mapping[str, int]) -> list[int]:
     return shape
 
 
-def _array(value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[np.generic]:
+def _array(
+    value: ir.Value, sizes: Mapping[str, int], rng: np.random.Generator, limits: Mapping[str, int]
+) -> NDArray[np.generic]:
     shape = _shape(value, sizes)
     assert value.dtype is not None  # noqa: S101 - known where the shape is
     dtype = value.dtype.numpy()
     if value.dtype.is_floating_point():
         return np.asarray(rng.standard_normal(shape)).astype(dtype)
-    if (limit := _table_size(value)) is not None:
+    if (limit := limits.get(str(value.name), _table_size(value))) is not None:
         return np.asarray(rng.integers(0, limit, shape)).astype(dtype)
     if value.dtype == ir.DataType.BOOL or _is_mask(value):
         return _mask(shape, rng).astype(dtype)

@@ -45,6 +45,19 @@ def mlp(batch: Size = "batch", opset: int = 18) -> onnx.ModelProto:
     return model(nodes, [value("x", [batch, 16])], [value("y", [batch, 8])], weights, opset)
 
 
+def scaled() -> onnx.ModelProto:
+    """The same with what is multiplied by ``up`` three times as large, the factor behind the product."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "up.weight"], ["a"], name="up"),
+        helper.make_node("Mul", ["a", "three"], ["c"], name="scale"),
+        helper.make_node("Relu", ["c"], ["b"], name="relu"),
+        helper.make_node("MatMul", ["b", "down.weight"], ["y"], name="down"),
+    ]
+    three = numpy_helper.from_array(np.float32(3), "three")
+    weights = [weight("up.weight", 16, 24), weight("down.weight", 24, 8), three]
+    return model(nodes, [value("x", ["batch", 16])], [value("y", ["batch", 8])], weights)
+
+
 def reader(vocabulary: int = 11) -> onnx.ModelProto:
     """Ids (batch, seq) looked up in a table, and a product."""
     nodes = [
