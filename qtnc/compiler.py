@@ -13,7 +13,7 @@ from qtnc.backends.options import BACKENDS, TorchOptions
 from qtnc.backends.qiskit.emit import emit_qiskit, require_qiskit
 from qtnc.backends.torch.emit import emit_torch
 from qtnc.calibrate.data import DataSet, load_npz
-from qtnc.errors import SpecError
+from qtnc.errors import Diagnostic, SpecError
 from qtnc.importers.onnx import read_model
 from qtnc.importers.tensors import external_files
 from qtnc.look.check import SpecCheck, check_spec, not_run
@@ -183,6 +183,8 @@ def compile_model(
     check_free(out, force=force)
     with watch.stage("read"):
         spec = _spec(spec_text, stage, settings, allowed)
+        if not spec.emits:
+            raise SpecError(Diagnostic("the spec is a collection of rules, and emits nothing", place=spec.source.name))
         road = road_of(spec, pipeline, without, allowed)
         look.check(road)
         model, data = _model_and_data(model_path, spec)

@@ -1,23 +1,30 @@
 """Passes on an IR file, without a spec and a plan."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any
 
 import onnx
 import onnx_ir as ir
 
 from qtnc.backends.onnx import INLINE_LIMIT, write_onnx
+from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, ImportModelError, OutputError, UsageError
 from qtnc.importers.onnx import read_model
 from qtnc.importers.soundness import fault
 from qtnc.ir.text.files import load_text, save_text
 from qtnc.passes import PASSES
 from qtnc.pipeline import Pipeline
+from qtnc.plugins.allowed import Allowed
 from qtnc.plugins.entry import Passes
 from qtnc.plugins.file import load_file
+from qtnc.rewrite.rule import SpecRule
 from qtnc.road.steps import NOTHING_USED, Known, Step, read_steps
+from qtnc.spec.read import read_spec
+from qtnc.structures.registry import STRUCTURES
 
 TEXT, ONNX = ".qir", ".onnx"
 
@@ -44,8 +51,25 @@ def read_ir(path: Path) -> ir.Model:
     return model
 
 
-def run_passes(model: ir.Model, text: str, known: Known = NOTHING_USED) -> ir.Model:
+def read_rules(path: Path) -> tuple[SpecRule, ...]:
+    """Rules of a spec, or of a file that specs include.
+
+    Raises
+    ------
+    SpecError
+        If it is wrong.
+    """
+    return read_spec(path, STRUCTURES, BACKENDS, allowed=Allowed(python="leave")).rules
+
+
+def run_passes(
+    model: ir.Model, text: str, known: Known = NOTHING_USED, given: Mapping[str, Any] = MappingProxyType({})
+) -> ir.Model:
     """Run a pipeline of passes that need no plan, those of others among them that are known.
+
+    Parameters
+    ----------
+    given : options of passes that have them.
 
     Raises
     ------
@@ -56,7 +80,7 @@ def run_passes(model: ir.Model, text: str, known: Known = NOTHING_USED) -> ir.Mo
     if decides := [step.name for step in steps if step.decides]:
         message = f"{', '.join(dict.fromkeys(decides))} does what a plan decides, and here is none"
         raise UsageError(Diagnostic(message, help="use `qtnc compile`, which makes one from a spec"))
-    return Pipeline([step.made({}) for step in steps]).run(model).model
+    return Pipeline([step.made(given) for step in steps]).run(model).model
 
 
 def known_passes(files: Sequence[Path], *, plugins: bool = True) -> Known:

@@ -5,14 +5,23 @@ from typing import Any
 
 from qtnc.errors import Diagnostic
 from qtnc.spec import program, tree
+from qtnc.spec.rule_tree import Rule
 from qtnc.spec.values import listing
 
 
 def nothing_emitted(spec: tree.SpecTree, backends: Mapping[str, type[Any]]) -> Iterator[Diagnostic]:
-    """Say that nothing is written, unless that was lost, or the spec said to be empty."""
-    if spec.statements and not spec.lost and not any(isinstance(s, tree.Emit) for s in spec.statements):
+    """Say that nothing is written, unless that was lost, or the spec said to be empty, or a collection of rules."""
+    if not spec.statements or spec.lost or is_collection(spec):
+        return
+    if not any(isinstance(s, tree.Emit) for s in spec.statements):
         forms = listing([f"emit {backend}" for backend in sorted(backends)], "or")
         yield Diagnostic("the spec emits nothing", None, f"add {forms}", spec.source.name)
+
+
+def is_collection(spec: tree.SpecTree) -> bool:
+    """Whether a spec holds rules, and nothing that a compile would do: it is there to be included, and checked."""
+    rules = any(isinstance(s, Rule) for s in spec.statements)
+    return rules and all(isinstance(s, tree.Header | tree.Include | tree.Let | Rule) for s in spec.statements)
 
 
 def nothing_to_verify(
