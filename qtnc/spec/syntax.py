@@ -120,7 +120,7 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part 
         lexeme = left.pop()
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
         if block in vocabulary().computing and _SIGNED.get((lexeme.kind, lexeme.text[0])) in choices:
-            left += _split(lexeme)[::-1]
+            left += signed(lexeme)[::-1]
             lexeme = left.pop()
         word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
         kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
@@ -145,8 +145,10 @@ _SIGNED = {("NUMBER", "-"): "MINUS", ("NUMBER", "+"): "PLUS", ("SHAPE", "*"): "S
 """Lexemes that begin with a sign of arithmetic, by kind and sign, and the kind that the sign has alone."""
 
 
-def _split(lexeme: Lexeme) -> list[Lexeme]:
-    """A lexeme as its sign, and what stands behind it."""
+def signed(lexeme: Lexeme) -> list[Lexeme]:
+    """A lexeme as its sign and what stands behind it, where it begins with a sign of arithmetic; else itself."""
+    if (lexeme.kind, lexeme.text[0]) not in _SIGNED:
+        return [lexeme]
     sign = Lexeme(_SIGNED[lexeme.kind, lexeme.text[0]], lexeme.text[0], lexeme.start, lexeme.line)
     rest = [replace(x, start=lexeme.start + 1 + x.start, line=lexeme.line) for x in lexemes(lexeme.text[1:])]
     return [sign, *rest]
