@@ -293,6 +293,7 @@ _NODES: dict[str, Callable[..., Any]] = {
     "inputs": lambda *parts: parts[:-1],
     "attributes": lambda *parts: parts[:-1],
     "attribute": rule_tree.Attribute,
+    "counted": rule_tree.Counted,
     "axes": lambda *parts: rule_tree.Axes(parts[:-1], parts[-1]),
     "dotted": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
     "any_of": lambda *parts: rule_tree.Junction("or", parts[:-1], parts[-1]),
