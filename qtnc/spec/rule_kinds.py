@@ -1,7 +1,6 @@
 """Kinds of values that a rule looks for: ``const float32 [m, n]``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -40,7 +39,7 @@ RANK: Final = "rank"
 Size = Callable[[atoms.Name], Axis]
 
 
-def kind_of(parts: tuple[atoms.Name | atoms.Number | rule_tree.Axes, ...], size: Size) -> Kind:
+def kind_of(parts: tuple[rule_tree.Kind, ...], size: Size) -> Kind:
     """What kinds behind a colon say together.
 
     Parameters
@@ -56,26 +55,28 @@ def kind_of(parts: tuple[atoms.Name | atoms.Number | rule_tree.Axes, ...], size:
         If there is no such kind, or two contradict each other.
     """
     kind = Kind()
-    left = list(parts[::-1])
-    while left:
-        part = left.pop()
-        if isinstance(part, atoms.Name) and part.text == RANK:
-            number = left.pop() if left else None
-            if not isinstance(number, atoms.Number):
-                raise RefusedError(f"`{RANK}` takes a number", part.span, f"as in `{RANK} 3`")
-            said = Kind(rank=count(f"`{RANK}`", number, least=0))
-        elif isinstance(part, atoms.Name):
-            said = _word(part)
-        elif isinstance(part, atoms.Number):
-            raise RefusedError(f"`{clip(part.text)}` is no kind", part.span, f"as in `{RANK} 3`, or `[3]` for a size")
-        else:
-            said = Kind(axes=_axes(part, size))
+    for part in parts:
+        said = _kind(part, size)
         both = merged(kind, said)
         if both is None:
-            what = clip(part.span.text)
-            raise RefusedError(f"`{what}` contradicts what stands before it", part.span, "no value is of both kinds")
+            message = f"`{clip(part.span.text)}` contradicts what stands before it"
+            raise RefusedError(message, part.span, "no value is of both kinds")
         kind = both
     return kind
+
+
+def _kind(part: rule_tree.Kind, size: Size) -> Kind:
+    match part:
+        case rule_tree.Axes():
+            return Kind(axes=_axes(part, size))
+        case rule_tree.Counted(name, number):
+            if name.text != RANK:
+                raise RefusedError(f"`{clip(name.text)}` takes no number", part.span, f"as in `{RANK} 3`, or `[3]`")
+            return Kind(rank=count(f"`{RANK}`", number, least=0))
+        case atoms.Name():
+            if part.text == RANK:
+                raise RefusedError(f"`{RANK}` takes a number", part.span, f"as in `{RANK} 3`")
+            return _word(part)
 
 
 def _word(word: atoms.Name) -> Kind:
@@ -123,8 +124,3 @@ def _fits(kind: Kind, axes: Axes) -> bool:
     if kind.rank is not None and (rank > kind.rank or (axes.rest is None and rank != kind.rank)):
         return False
     return kind.size is None or all(size == kind.size for size in told)
-
-
-def without_const(kind: Kind) -> Kind:
-    """What remains to be said of a constant."""
-    return replace(kind, const=False)

@@ -10,7 +10,7 @@ from qtnc.rewrite.pattern import Kind
 from qtnc.source import Span
 from qtnc.spec import atoms, tree
 from qtnc.spec.lets import Lets
-from qtnc.spec.rule_kinds import ELEMENTS
+from qtnc.spec.rule_kinds import ELEMENTS, GROUPS
 from qtnc.spec.rule_operators import Operator, is_operator
 from qtnc.spec.values import LARGEST, RefusedError, quantity
 from qtnc.spec.wording import clip
@@ -106,6 +106,8 @@ class Names:
             way_out = f"`{text}` is a function: write `{text}(...)`"
         elif is_operator(text):
             way_out = f"`{text}` is an operator: write `{text}(...)`"
+        elif text in GROUPS:
+            way_out = f"say which, such as `{GROUPS[text][-1]}`"
         elif text in self.lets.above:
             way_out = "it is let in a file that includes this one; a rule sees what its own file lets or includes"
         elif text in self.lets.places:

@@ -101,7 +101,8 @@ def operator(word: str, span: Span) -> Operator:
     if domain not in _ONNX:
         return Operator(word, 0, ANYTHING, ANYTHING, None)
     if word not in known:
-        way_out = did_you_mean(word, known) or _way_out(name)
+        near = in_capitals(word) or did_you_mean(word, (*known, *CLASSES))
+        way_out = near or f"operators of other domains have it in front, as in `com.microsoft.{clip(name)}`"
         raise RefusedError(f"unknown operator `{clip(word)}`", span, way_out)
     return known[word]
 
@@ -111,13 +112,18 @@ def is_operator(word: str) -> bool:
     return word in _onnx()
 
 
+def in_capitals(word: str) -> str | None:
+    """The way out where a word is an operator, but for its capital letters."""
+    names = {name.lower(): name for name in _onnx()}
+    return f"did you mean `{names[word.lower()]}`?" if word.lower() in names else None
+
+
 def operators(word: str, span: Span) -> tuple[Operator, ...]:
     """What is known of an operator, or of all of a class."""
     if word in CLASSES:
         return tuple(_onnx()[name] for name in sorted(CLASSES[word]) if name in _onnx())
     if word[0].islower() and "." not in word:
-        names = {name.lower(): name for name in _onnx()}
-        near = f"did you mean `{names[word.lower()]}`?" if word.lower() in names else did_you_mean(word, CLASSES)
+        near = in_capitals(word) or did_you_mean(word, CLASSES)
         message = f"`{clip(word)}` is no class of operators"
         raise RefusedError(
             message, span, near or f"classes are {listing(CLASSES)}; operators begin with a capital letter"
@@ -152,7 +158,3 @@ def known_attribute(found: Iterable[Operator], name: str, title: str, span: Span
         message = f"`{clip(name)}` of `{title}` is a {str(kind).rpartition('.')[2].lower()}"
         raise RefusedError(message, span, "a rule reads and writes attributes that are numbers, texts or lists of them")
     return kind
-
-
-def _way_out(name: str) -> str:
-    return f"operators of other domains have it in front, as in `com.microsoft.{clip(name)}`"

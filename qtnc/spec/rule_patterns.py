@@ -104,14 +104,13 @@ class Patterns:
         name, mark = node.name, node.mark.text if node.mark else None
         if mark is None and not node.kinds and self.names.let(name.text) and name.text not in self.names.known:
             return self.literal(name)
+        kind = self.trying(kind_of, node.kinds, self.size) or Kind()
+        if name.text != ANY:
+            self.bind(node, kind)
         if mark == "?" and place == "inside":
             raise RefusedError("only an input may be missing", node.span, "`?` stands among inputs: `Gemm(x, w, b?)`")
         if mark == "..." and place != "last":
             raise RefusedError("`...` is about all inputs that are left", node.span, "it stands behind the last one")
-        kind = self.trying(kind_of, node.kinds, self.size) or Kind()
-        if name.text == ANY:
-            return Capture(ANY, kind, mark == "?", mark == "...", node.span)
-        self.bind(node, kind)
         return Capture(name.text, kind, mark == "?", mark == "...", node.span)
 
     def literal(self, name: atoms.Name) -> Literal:

@@ -48,6 +48,9 @@ def joined(
     sorts = {left[2], right[2]}
     if sign in ("==", "!=") and sorts <= {Sort.LIST, None} | {Sort.TEXT, Sort.DTYPE} and len(sorts - {None}) == 1:
         return Sort.TRUTH
+    if sign in ("==", "!=") and None not in sorts and sorts & {Sort.LIST, Sort.TEXT, Sort.DTYPE, Sort.TRUTH}:
+        told = [f"`{clip(text)}` is {sort.value}" for _, text, sort in (left, right) if sort is not None]
+        raise RefusedError(f"`{sign}` compares what is alike, and {' and '.join(told)}", right[0].span)
     for node, text, sort in (left, right):
         if sort is None or sort in COMPUTED:
             continue

@@ -18,7 +18,7 @@ from qtnc.spec.comparisons import pattern_of
 from qtnc.spec.rule_attributes import WANTED
 from qtnc.spec.rule_kinds import ELEMENTS
 from qtnc.spec.rule_names import MATCHED, ROLES, Known, Names, number_of
-from qtnc.spec.rule_operators import ANYTHING, SORTS, Operator, is_operator, known_attribute, operator
+from qtnc.spec.rule_operators import ANYTHING, SORTS, Operator, in_capitals, is_operator, known_attribute, operator
 from qtnc.spec.rule_sorts import COMPUTED, fits, is_vector, joined, text_of, unfit, way_to
 from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import clip
@@ -47,8 +47,9 @@ class Terms:
 
     def condition(self, node: rule_tree.Formula) -> Term:
         """A condition: a truth, or a constant all of whose elements must be true."""
+        before = len(self.problems)
         term, sort = self.term(node)
-        for part in terms.parts_of(term):
+        for part in terms.parts_of(term) if len(self.problems) == before else ():
             if isinstance(part, terms.Apply):
                 title = clip(part.span.text if part.span else part.op)
                 self.refuse(f"a condition makes no nodes: `{title}`", part.span or node.span, "ask of what is there")
@@ -230,11 +231,8 @@ class Terms:
             except RefusedError as problem:
                 return problem
         operations = [n for n, k in self.names.known.items() if k.role == "operation"]
-        near = did_you_mean(text, (*FUNCTIONS, *operations))
-        capital = text[0].upper() + text[1:]
-        way_out = near or (
-            f"did you mean `{capital}`?" if is_operator(capital) else "operators begin with a capital letter"
-        )
+        near = in_capitals(text) or did_you_mean(text, (*FUNCTIONS, *operations))
+        way_out = near or "operators begin with a capital letter"
         return RefusedError(f"unknown function `{clip(text)}`", name.span, way_out)
 
     def call(self, node: rule_tree.Invocation, function: Function) -> Sorted:

@@ -23,12 +23,24 @@ class Axes:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """``rank 3``."""
+
+    name: Name
+    number: Number
+    span: Span
+
+
+Kind = Name | Counted | Axes
+
+
+@dataclass(frozen=True)
 class Capture:
     """``x``, ``x?``, ``xs...``, each with kinds behind a colon or without."""
 
     name: Name
     mark: Sign | None
-    kinds: tuple[Name | Number | Axes, ...]
+    kinds: tuple[Kind, ...]
     span: Span
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from qtnc.rewrite.functions import Sort
-from qtnc.rewrite.pattern import ANY, Equation
+from qtnc.rewrite.pattern import ANY
 from qtnc.rewrite.rule import Example, SpecRule
 from qtnc.rewrite.terms import Ref, Step, Term
 from qtnc.source import Span
@@ -17,7 +17,7 @@ from qtnc.spec.rule_names import ROLES, Known, Names
 from qtnc.spec.rule_patterns import Patterns
 from qtnc.spec.rule_reach import unreached
 from qtnc.spec.rule_terms import Terms, results_of
-from qtnc.spec.values import RefusedError, fraction
+from qtnc.spec.values import RefusedError, fraction, listing
 from qtnc.spec.wording import clip
 
 Statement = TypeVar("Statement")
@@ -41,7 +41,8 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
     is_whole = len(sound) == len(node.statements) and not node.lost
     reader = _Reader(Names(lets, lost, node.span), problems)
     matches, replaces = _of(sound, rule_tree.Match), _of(sound, rule_tree.Replace)
-    equations = reader.equations(matches)
+    before = len(problems)
+    equations = reader.patterns.equations(matches)
     if not matches and is_whole:
         reader.refuse("a rule looks for something", node.span, "add `match NAME = OP(...)`")
     if not replaces and is_whole:
@@ -50,11 +51,12 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
         )
     if not matches:  # nothing is known of names
         return SpecRule(node.name.text, (), (), (), None, (), node.span)
-    reader.connected(equations)
+    if len(problems) == before:
+        problems += unreached(equations)
     reader.terms.later = frozenset(name.text for one in _of(sound, rule_tree.Given) for name in one.names)
     conditions = tuple(reader.terms.condition(one.condition) for one in _of(sound, rule_tree.Where))
     reader.terms.later = frozenset()
-    reader.terms.replaced = frozenset(name.text for one in replaces for name in one.names)
+    reader.terms.replaced = reader.replaced(replaces)
     steps = reader.steps([one for one in sound if isinstance(one, rule_tree.Given | rule_tree.Replace)])
     shares = _of(sound, rule_tree.Within)
     for again in shares[1:]:
@@ -79,14 +81,14 @@ def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problem
     reader = _Reader(Names(lets, lost, node.span), problems)
     befores, afters = _of(sound, rule_tree.Before), _of(sound, rule_tree.After)
     known = len(problems)
-    equations = reader.equations(befores)
+    equations = reader.patterns.equations(befores)
     if not befores and not node.lost and len(sound) == len(node.statements):
         reader.refuse("an example is about a graph", node.span, "add `before NAME = OP(NAME: float[2, 3], ...)`")
     if not befores:
         return Example((), (), node.span)
     if len(problems) == known:
         problems += settled(equations)
-    reader.terms.replaced = frozenset(name.text for one in afters for name in one.names)
+    reader.terms.replaced = reader.replaced(afters)
     steps = reader.steps(afters)
     if afters and not node.lost and not any(step.replaces for step in steps):
         reader.refuse(
@@ -108,13 +110,13 @@ class _Reader:
         """Note a mistake and go on."""
         self.problems.append(RefusedError(message, span, way_out))
 
-    def equations(self, nodes: Sequence[rule_tree.Equation]) -> tuple[Equation, ...]:
-        """What is looked for, or what an example is made of."""
-        return self.patterns.equations(nodes)
+    def is_result(self, name: str) -> bool:
+        """Whether a name is that of something that may be replaced."""
+        return name in self.names.known and self.names.known[name].role in ("result", "operation")
 
-    def connected(self, equations: Sequence[Equation]) -> None:
-        """Refuse equations that are never found."""
-        self.problems += unreached(equations)
+    def replaced(self, nodes: Sequence[rule_tree.Assignment]) -> frozenset[str]:
+        """Results that steps replace."""
+        return frozenset(name.text for node in nodes for name in node.names if self.is_result(name.text))
 
     def within(self, node: rule_tree.Within, lets: Lets) -> float | None:
         """The largest error that a rule may make."""
@@ -159,15 +161,14 @@ class _Reader:
         """Whether the names of a step are results of what is there."""
         is_after, old = isinstance(node, rule_tree.After), []
         for name in node.names:
-            known = self.names.known.get(name.text)
             if name.text == ANY:
                 if len(node.names) == 1:
                     self.refuse("`_` is no result", name.span, "say what is replaced")
                 continue
-            is_result = known is not None and known.role in ("result", "operation")
+            is_result = self.is_result(name.text)
             old.append(is_result)
             if not is_result and not is_after and name.text not in self.names.lost:
-                self.no_result(name, known)
+                self.no_result(name)
             if is_result and name.text in done:
                 place = done[name.text].seen_from(name.span)
                 self.refuse(f"`{clip(name.text)}` is already replaced at {place}", name.span)
@@ -176,10 +177,10 @@ class _Reader:
             self.refuse("some of these are results of what is `before`, and some are not", node.span, "say them apart")
         return not is_after or True in old
 
-    def no_result(self, name: atoms.Name, known: Known | None) -> None:
+    def no_result(self, name: atoms.Name) -> None:
         """Say that a name is none that may be replaced."""
-        results = [n for n, k in self.names.known.items() if k.role in ("result", "operation")]
-        listed = ", ".join(f"`{clip(one)}`" for one in results[:10])
+        known, results = self.names.known.get(name.text), [n for n in self.names.known if self.is_result(n)]
+        listed = listing(map(clip, results[:10]))
         what = f"is {ROLES[known.role]}, and no result of the match" if known else "is no result of the match"
         self.refuse(f"`{clip(name.text)}` {what}", name.span, f"results are {listed}" if results else None)
 

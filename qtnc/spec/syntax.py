@@ -120,7 +120,7 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part 
         lexeme = left.pop()
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
         if block in vocabulary().computing and _SIGNED.get((lexeme.kind, lexeme.text[0])) in choices:
-            left += _split(lexeme)[::-1]
+            left += signed(lexeme)[::-1]
             lexeme = left.pop()
         word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
         kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
@@ -145,8 +145,10 @@ _SIGNED = {("NUMBER", "-"): "MINUS", ("NUMBER", "+"): "PLUS", ("SHAPE", "*"): "S
 """Lexemes that begin with a sign of arithmetic, by kind and sign, and the kind that the sign has alone."""
 
 
-def _split(lexeme: Lexeme) -> list[Lexeme]:
-    """A lexeme as its sign, and what stands behind it."""
+def signed(lexeme: Lexeme) -> list[Lexeme]:
+    """A lexeme as its sign and what stands behind it, where it begins with a sign of arithmetic; else itself."""
+    if (lexeme.kind, lexeme.text[0]) not in _SIGNED:
+        return [lexeme]
     sign = Lexeme(_SIGNED[lexeme.kind, lexeme.text[0]], lexeme.text[0], lexeme.start, lexeme.line)
     rest = [replace(x, start=lexeme.start + 1 + x.start, line=lexeme.line) for x in lexemes(lexeme.text[1:])]
     return [sign, *rest]
@@ -292,6 +294,7 @@ _NODES: dict[str, Callable[..., Any]] = {
     "inputs": lambda *parts: parts[:-1],
     "attributes": lambda *parts: parts[:-1],
     "attribute": rule_tree.Attribute,
+    "counted": rule_tree.Counted,
     "axes": lambda *parts: rule_tree.Axes(parts[:-1], parts[-1]),
     "dotted": lambda *parts: tree.Name(".".join(part.text for part in parts[:-1]), parts[-1]),
     "any_of": lambda *parts: rule_tree.Junction("or", parts[:-1], parts[-1]),

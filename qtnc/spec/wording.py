@@ -57,6 +57,16 @@ FULLER = {
 """How it looks where more of it is used, by that word and a terminal in it."""
 
 MEANINGS: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"NAME", "NUMBER", "MINUS"}), "a value, such as `w * s`"),
+    (frozenset({"NAME", "NUMBER", "LPAR", "LSQB"}), "a pattern, such as `MatMul(x, w: const)`"),
+    (frozenset({"NAME", "LPAR", "LSQB"}), "a kind, such as `const` or `[m, 64]`"),
+    (frozenset({"NAME", "NUMBER", "REST"}), "a size"),
+    (frozenset({"PLUS", "COMMA", "RPAR"}), "an operator, `,` or `)`"),
+    (frozenset({"PLUS", "COMMA", "RSQB"}), "an operator, `,` or `]`"),
+    (frozenset({"PLUS", "COMMA", "RBRACE"}), "an operator, `,` or `}`"),
+    (frozenset({"PLUS"}), "an operator or `)`"),
+    (frozenset({"COMMA", "RPAR", "BAR"}), "`,` or `)`"),
+    (frozenset({"BAR", "RPAR"}), "`|` or `)`"),
     (frozenset({"NAME", "LPAR", "STAR"}), "an op, a selector, `*` or `(`"),
     (frozenset({"NAME", "LPAR"}), 'a condition such as `name ~ "..."`'),
     (frozenset({"COMPARATOR"}), "a comparison such as `~` or `>=`"),
