@@ -168,7 +168,8 @@ def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Sp
 
 def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:
     """What became of a rule at a node."""
-    tried = Attempt(rule.name, node.name or str(node.outputs[0].name), op_word(node), module_path(node) or "", "replaced")
+    title = node.name or str(node.outputs[0].name)
+    tried = Attempt(rule.name, title, op_word(node), module_path(node) or "", "replaced")
     if isinstance(came, Miss):
         return tried.missed("no match", came.reason, came.span, name_of(came.at), came.met)
     if isinstance(came, DeclinedError):

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from qtnc.rewrite.functions import Sort
-from qtnc.rewrite.pattern import ANY
+from qtnc.rewrite.pattern import ANY, Equation
 from qtnc.rewrite.rule import Example, SpecRule
 from qtnc.rewrite.terms import Ref, Step, Term
 from qtnc.source import Span
@@ -70,8 +70,10 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
 def equations_alone(node: rule_tree.Rule, lets: Lets, problems: list[RefusedError]) -> tuple[Equation, ...]:
     """What a rule looks for, without the rest of it; what is wrong is added to ``problems``."""
     reader = _Reader(Names(lets, (), node.span), problems)
-    equations = reader.equations(_of([s for s in node.statements if _is_shallow(s, problems)], rule_tree.Match))
-    reader.connected(equations)
+    equations = reader.patterns.equations(
+        _of([s for s in node.statements if _is_shallow(s, problems)], rule_tree.Match)
+    )
+    problems += unreached(equations)
     return equations
 
 

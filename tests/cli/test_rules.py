@@ -1,0 +1,189 @@
+"""Rules of a spec from the command line: applied, counted, explained, traced."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+Run = Callable[..., Any]
+
+RULE = """rule fold_scale {
+    match   y = Mul(MatMul(x, w: const), s: const scalar)
+    where   uses(w) == 1
+    replace y = MatMul(x, w * s)
+    example {
+        before y = Mul(MatMul(x: float[2, 3], w: const float[3, 4]), 2)
+        after  y = MatMul(x, w * 2)
+    }
+}
+"""
+
+NEVER = """rule never {
+    match   y = Sigmoid(MatMul(x, w: const))
+    replace y = MatMul(x, w)
+}
+"""
+
+SPEC = f"""qtn 1
+bind batch = 4
+optimize memory
+{RULE}{NEVER}select all = MatMul where name ~ "down"
+rewrite all -> lowrank(rank: 8)
+emit onnx
+verify outputs within 0.1%
+"""
+
+
+@pytest.fixture
+def home(place: Any, toys: Any) -> Any:
+    """A model with a scale behind its first product."""
+    toys.write(toys.scaled(), place.model)
+    place.spec.write_text(SPEC)
+    return place
+
+
+def outputs(path: Any, x: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found: np.ndarray = session.run(None, {session.get_inputs()[0].name: x})[0]
+    return found
+
+
+def test_a_compile_applies_them_and_counts_weights_from_before(qtnc: Run, home: Any) -> None:
+    done = qtnc("compile", home.model, home.spec, "-o", home.out, "--verify-each")
+    assert done.code == 0, done.err
+    assert "rule fold_scale (spec.qtn:4): applied once\n" in done.out
+    assert "rule never (spec.qtn:13): never applied; there is no Sigmoid\n" in done.out
+    plan = json.loads((home.out / "plan.json").read_text())
+    assert [(rule["rule"], rule["times"]) for rule in plan["rules"]] == [("fold_scale", 1), ("never", 0)]
+    whole = onnx.load(home.model).graph
+    assert plan["model_parameters"] == sum(int(np.prod(w.dims)) for w in whole.initializer)
+    graph = onnx.load(home.out / "onnx" / "model.onnx").graph
+    assert "Mul" not in {node.op_type for node in graph.node}
+    x = np.random.default_rng(0).normal(size=[4, whole.input[0].type.tensor_type.shape.dim[1].dim_value])
+    found = [outputs(path, x.astype(np.float32)) for path in (home.model, home.out / "onnx" / "model.onnx")]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_plan_traces_them(qtnc: Run, home: Any) -> None:
+    done = qtnc("plan", home.model, home.spec, "--trace", "rewrite")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.err.splitlines() if line.startswith("fold_scale")]
+    assert line.endswith("(Mul): replaced by MatMul")
+    assert "spec.qtn:18 at down (MatMul): replaced by lowrank" in done.err
+
+
+def test_a_trace_is_data(qtnc: Run, home: Any) -> None:
+    home.spec.write_text(SPEC.replace("uses(w) == 1", "max(abs(s)) < 1e-9"))
+    path = home.folder / "trace.jsonl"
+    assert qtnc("plan", home.model, home.spec, "--trace-file", path).code == 0
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    (declined,) = [attempt for attempt in told if attempt["rule"] == "fold_scale"]
+    assert declined["outcome"] == "declined"
+    assert declined["part"] == "max(abs(s)) < 1e-9"
+    assert declined["place"].endswith("spec.qtn:6:13")
+    assert declined["reason"].endswith(" < 1e-09 does not hold")
+    layers = [attempt for attempt in told if attempt["rule"] == "spec.qtn:18"]
+    assert [attempt["made"] for attempt in layers] == [["lowrank"]]
+
+
+def test_why_says_what_a_rule_lacks(qtnc: Run, home: Any) -> None:
+    home.spec.write_text(SPEC.replace("s: const scalar", "s: const [2]"))
+    done = qtnc("why", home.model, home.spec, "up")
+    assert done.code == 0, done.err
+    assert "    no: `s: const [2]`: `" in done.out
+    assert "    no: neither it nor what reads it is a Sigmoid" in done.out
+    home.spec.write_text(SPEC)
+    assert "    yes: it made this layer" in qtnc("why", home.model, home.spec, "up").out
+
+
+def test_check_carries_out_examples_and_counts(qtnc: Run, home: Any) -> None:
+    done = qtnc("check", home.model, home.spec)
+    assert done.code == 0, done.err
+    first, second, third, *_ = done.out.splitlines()
+    assert first.startswith("1 example of rules: outputs move by ")
+    assert second == "rule fold_scale (spec.qtn:4): applied once"
+    assert third == "rule never (spec.qtn:13): never applied; there is no Sigmoid"
+    told = json.loads(qtnc("check", home.spec, "--format", "json").out)
+    assert [example["rule"] for example in told["examples"]] == ["fold_scale"]
+
+
+WRONG = {
+    "another result": (("after  y = MatMul(x, w * 2)", "after  y = MatMul(x, w * 3)"), "makes MatMul(x, const[3, 4])"),
+    "another form": (
+        ("after  y = MatMul(x, w * 2)", "after  y = MatMul(Mul(x, 2), w)"),
+        "and `after` says MatMul(Mul(x, 2)",
+    ),
+    "another value": (("replace y = MatMul(x, w * s)", "replace y = MatMul(x, w)"), "moves what this computes by"),
+    "no match": (
+        (
+            "y = Mul(MatMul(x: float[2, 3], w: const float[3, 4]), 2)",
+            "y = Mul(Gemm(x: float[2, 3], w: const float[3, 4]), 2)",
+        ),
+        "nearest at `node_1`: node `node_0` is a Gemm",
+    ),
+    "no such node": (("before y = Mul(", "before y = Div("), "does not apply; there is no Mul"),
+    "left alone": (("        after  y = MatMul(x, w * 2)\n", ""), "is to leave this as it is, and makes MatMul("),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
+def test_an_example_that_does_not_hold(qtnc: Run, home: Any, change: tuple[str, str], said: str) -> None:
+    after = {"another value": ("after  y = MatMul(x, w * 2)", "after  y = MatMul(x, w)")}
+    text = RULE.replace(*change)
+    if change[1].endswith("MatMul(x, w)"):
+        text = text.replace(*after["another value"])
+    home.spec.write_text("qtn 1\n" + text)
+    done = qtnc("check", home.spec)
+    assert done.code == 1
+    assert said in done.err
+    assert "spec.qtn:" in done.err
+
+
+def test_an_approximate_rule_says_how_much(qtnc: Run, home: Any) -> None:
+    text = """qtn 1
+rule fast {
+    match   y = Tanh(x)
+    replace y = Clip(x, -1, 1)
+    within  SHARE
+    example {
+        before y = Tanh(Mul(x: float[64], 0.5))
+        after  y = Clip(Mul(x, 0.5), -1, 1)
+    }
+}
+"""
+    home.spec.write_text(text.replace("SHARE", "40%"))
+    assert qtnc("check", home.spec).code == 0
+    home.spec.write_text(text.replace("SHARE", "1%"))
+    done = qtnc("check", home.spec)
+    assert done.code == 1
+    assert "and may move it by 0.01" in done.err
+
+
+def test_a_collection_is_applied_to_a_file(qtnc: Run, home: Any) -> None:
+    home.spec.write_text("qtn 1\n" + RULE)
+    done = qtnc("opt", home.model, "--rules", home.spec, "--trace", "rewrite")
+    assert done.code == 0, done.err
+    assert "Mul(" not in done.out.replace("MatMul(", "")
+    assert "replaced by MatMul" in done.err
+    nothing = qtnc("opt", home.model)
+    assert (nothing.code, nothing.err.startswith("error: nothing to run")) == (2, True)
+    refused = qtnc("compile", home.model, home.spec, "-o", home.out)
+    assert refused.code == 1
+    assert "a collection of rules, and emits nothing" in refused.err
+
+
+def test_a_loop_ends_the_command(qtnc: Run, home: Any) -> None:
+    home.spec.write_text(SPEC.replace("replace y = MatMul(x, w * s)", "replace y = Mul(s, MatMul(x, w))"))
+    done = qtnc("plan", home.model, home.spec)
+    assert done.code == 1
+    assert "spec.qtn:4:1: error: rules do not come to an end: fold_scale -> fold_scale, at `" in done.err
+
+
+def test_left_out_by_name(qtnc: Run, home: Any) -> None:
+    done = qtnc("compile", home.model, home.spec, "-o", home.out, "--disable-pass", "apply-rules")
+    assert done.code == 0, done.err
+    assert "Mul" in {node.op_type for node in onnx.load(home.out / "onnx" / "model.onnx").graph.node}
