@@ -105,9 +105,17 @@ def test_several_results_and_an_operation_again() -> None:
         halves = [build.again(found.node("h"), half, found["w"])[0] for half in (first, second)]
         return build("Mul", build("Concat", *halves, axis=0), found["s"])
 
-    rule = made(replace, shared=frozenset({"h"}))
-    with pytest.raises(PassError, match="do not come to an end: mine -> mine"):
-        rule.run(model())
+    after = made(replace).run(model()).model
+    assert [node.op_type for node in after.graph] == ["Split", "MatMul", "MatMul", "Concat", "Mul"]
+    assert_equivalent(model(), after, binds={"n": 4})
+
+
+def test_one_that_never_ends_is_reported() -> None:
+    def replace(self: Any, found: Match, build: Builder) -> ir.Value:
+        return build("Mul", found["h"], found.array("s") * 2)
+
+    with pytest.raises(PassError, match="do not come to an end: mine -> mine, at `mlp`"):
+        made(replace).run(model())
 
 
 def test_what_is_not_a_value_is_a_bug_of_the_author() -> None:
@@ -118,7 +126,7 @@ def test_what_is_not_a_value_is_a_bug_of_the_author() -> None:
 def test_a_match_that_is_wrong_is_shown() -> None:
     with pytest.raises(SpecError, match="did you mean `MatMul`") as caught:
         made(lambda self, found, build: found["x"], match="y = Mul(MatMull(x, w: const), s)").run(model())
-    assert "Mine.match:2:21" in str(caught.value)
+    assert "Mine.match:2:19" in str(caught.value)
 
 
 def test_within_makes_it_inexact() -> None:

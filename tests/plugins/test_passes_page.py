@@ -32,7 +32,7 @@ def home(place: Any, toys: Any) -> Any:
     return place
 
 
-LAYERS = {FILES[0]: {"up.weight", "down"}, FILES[1]: {"scaled.up", "down"}, FILES[3]: {"mine.a", "mine.y"}}
+LAYERS = {FILES[0]: {"up", "down"}, FILES[1]: {"scaled.up", "down"}, FILES[3]: {"mine.a", "mine.y"}}
 
 
 @pytest.mark.parametrize(
