@@ -62,11 +62,13 @@ class Names:
     lets : values of the spec; a rule sees those of its own file, and of what that includes.
     lost : words of statements that could not be read.
     place : where the rule is.
+    way_out : where names come from.
     """
 
     lets: Lets
     lost: Collection[str]
     place: Span
+    way_out: str = "names are those of a `match` or a `let` above"
     known: dict[str, Known] = field(default_factory=dict)
 
     def let(self, name: str) -> tree.Let | None:
@@ -114,8 +116,7 @@ class Names:
             way_out = "it is let only below: move that above the rule"
         else:
             seen = [let for let in self.lets.above if self.let(let)]
-            near = did_you_mean(text, (*self.known, *seen))
-            way_out = near or "names are those of a `match` or a `let` above"
+            way_out = did_you_mean(text, (*self.known, *seen)) or self.way_out
         return RefusedError(f"unknown name `{clip(text)}`", name.span, way_out)
 
     def sees(self, value: object) -> TypeGuard[atoms.Name]:

@@ -80,7 +80,7 @@ def equations_alone(node: rule_tree.Rule, lets: Lets, problems: list[RefusedErro
 def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problems: list[RefusedError]) -> Example:
     """Check an example."""
     sound = [statement for statement in node.statements if _is_shallow(statement, problems)]
-    reader = _Reader(Names(lets, lost, node.span), problems)
+    reader = _Reader(Names(lets, lost, node.span, "names are those of what is `before`"), problems)
     befores, afters = _of(sound, rule_tree.Before), _of(sound, rule_tree.After)
     known = len(problems)
     equations = reader.patterns.equations(befores)
@@ -229,7 +229,9 @@ def _is_shallow(statement: Any, problems: list[RefusedError]) -> bool:
         joined = len(node.parts) - 1 if isinstance(node, rule_tree.Infix | rule_tree.Junction) else 1
         if depth + joined > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} operations are nested or in a row"
-            problems.append(RefusedError(message, statement.span, "name a part of it by `let`"))
+            is_equation = isinstance(statement, rule_tree.Equation)
+            way_out = "give a part of it a `match` of its own" if is_equation else "name a part of it by `let`"
+            problems.append(RefusedError(message, statement.span, way_out))
             return False
         stack += [(getattr(node, part.name), depth + joined) for part in fields(node)]
     return True

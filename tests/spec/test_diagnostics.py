@@ -11,7 +11,7 @@ from qtnc.source import Source
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_spec
 from qtnc.spec.syntax import MAX_LENGTH, parse, vocabulary
-from qtnc.spec.wording import FORMS, MAX_ERRORS
+from qtnc.spec.wording import FORMS, INSIDE, MAX_ERRORS
 
 TABLE = Path(__file__).with_name("bad_specs.txt").read_text(encoding="utf-8")
 CASES = re.findall(r"^=== (.+)\n((?s:.*?))\n---\n((?s:.*?))\n(?=\n===|\Z)", TABLE, re.MULTILINE)
@@ -111,7 +111,8 @@ def test_a_diagnostic_is_safe_to_print() -> None:
 
 def test_every_statement_of_the_grammar_has_a_form() -> None:
     assert set(vocabulary().statements) == set(FORMS)
-    assert vocabulary().reserved == ("best", "budget", "heal", "rule")
+    assert {block: set(words) for block, words in vocabulary().blocks.items()} == {b: set(f) for b, f in INSIDE.items()}
+    assert vocabulary().reserved == ("best", "budget", "heal")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ import pytest
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
+from qtnc.rewrite.functions import FUNCTIONS, Function
+from qtnc.rewrite.operators import CLASSES
 from qtnc.source import Source
 from qtnc.spec.comparisons import COUNTED, FIELDS
 from qtnc.spec.facts import DTYPES
+from qtnc.spec.layout import MAX_DEPTH
 from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
 from qtnc.spec.read import read_source
+from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import Kind, options_of
@@ -79,6 +83,38 @@ def test_fields_and_types_are_listed() -> None:
     assert all(f"| `{field} " in PAGE for field in set(FIELDS) - set(COUNTED))
 
 
+def listed(table: str) -> list[str]:
+    """Rows of a table of the page, without its head."""
+    return PAGE.split(f"<!-- {table} -->\n")[1].split(f"\n<!-- /{table} -->")[0].splitlines()[2:]
+
+
+def takes(function: Function) -> str:
+    sure = len(function.parameters) - function.optional
+    words = [sort.value + (", if any" if k >= sure else "") for k, sort in enumerate(function.parameters)]
+    return ", ".join([*words, *(["more of them"] if function.rest else [])])
+
+
+def test_functions_of_rules_are_listed() -> None:
+    rows = [f"| `{name}` | {takes(f)} | {f.result.value} | {f.meaning} |" for name, f in FUNCTIONS.items()]
+    assert listed("functions") == rows, "docs/language.md should list:\n" + "\n".join(rows)
+
+
+def test_classes_of_operators_are_listed() -> None:
+    rows = [f"| `{name}` | {', '.join(f'`{op}`' for op in sorted(ops))} |" for name, ops in CLASSES.items()]
+    assert listed("classes") == rows, "docs/language.md should list:\n" + "\n".join(rows)
+
+
+def test_kinds_are_listed() -> None:
+    words = re.findall(r"^\| `(\w+)(?: N)?` \|", "\n".join(listed("kinds")), re.MULTILINE)
+    assert words == [*SHAPES, RANK, *GROUPS]
+    assert listing(GROUPS["float"], "or") in PAGE
+    assert set(re.findall(r"`(\w+)`", listed("kinds")[-2])) <= set(ELEMENTS)
+
+
+def test_limits_of_rules() -> None:
+    assert f"nested at most {MAX_DEPTH} deep" in PAGE
+
+
 @pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])
 def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> None:
     rows = []
@@ -88,5 +124,4 @@ def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> 
             rows.append(f"| `{name}` | `{option.name}` | {value} | {option.doc} |")
         if not options_of(owner):
             rows.append(f"| `{name}` | | | |")
-    listed = PAGE.split(f"<!-- {table} -->\n")[1].split(f"\n<!-- /{table} -->")[0].splitlines()[2:]
-    assert listed == rows, "docs/language.md should list:\n" + "\n".join(rows)
+    assert listed(table) == rows, "docs/language.md should list:\n" + "\n".join(rows)
