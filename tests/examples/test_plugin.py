@@ -221,9 +221,7 @@ def test_it_is_installed_into_a_clean_environment(place: Any, toys: Any, spec: P
     home.mkdir()
     for package in (PLUGIN.parents[1], PLUGIN):
         source = home / package.name
-        shutil.copytree(
-            package, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "__pycache__", "out*")
-        )
+        shutil.copytree(package, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "__pycache__"))
         build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, source]
         subprocess.run(build, check=True, capture_output=True, text=True)
     subprocess.run([sys.executable, "-m", "venv", clean], check=True)

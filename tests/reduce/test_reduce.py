@@ -84,6 +84,11 @@ def test_passes_of_opt(qtnc: Run, home: Any) -> None:
     assert done.code == 0, done.err
     assert "    qtnc opt model.onnx --use mine.py --pass-pipeline mine\n" in (small / "README.md").read_text()
     assert "1 node, 0 bytes of weights, 1 pass\n" in done.out
+    text = home.folder / "model.qir"
+    assert qtnc("opt", home.model, "-o", text, "--pass-pipeline", "canonicalize").code == 0
+    done = qtnc("reduce", text, "-o", small, "--use", "mine.py", "--arguments", "--pass-pipeline mine", "--force")
+    assert done.code == 0, done.err
+    assert [node.op_type for node in onnx.load(small / "model.onnx").graph.node] == ["Relu"]
 
 
 def test_what_does_not_fail_is_said(qtnc: Run, home: Any) -> None:
