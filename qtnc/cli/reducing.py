@@ -17,7 +17,7 @@ INTERRUPTED = 130
 def add(commands: Commands) -> None:
     """Say what the command takes."""
     parser = commands.add_parser("reduce", help="make a model and a spec small while a command fails with them")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx file")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx or .qir file")
     parser.add_argument("spec", type=Path, nargs="?", metavar="SPEC", help="a .qtn file; none for opt")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the folder to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it is not empty")

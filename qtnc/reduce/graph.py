@@ -41,6 +41,9 @@ def part_of(model: ir.Model, kept: Collection[int]) -> ir.Model | None:
     graph.outputs.extend(outputs)
     graph.inputs.clear()
     graph.inputs.extend(inputs)
+    for inner in [inner for node in going for inner in _inside(node)]:
+        for position in range(len(inner.inputs)):
+            inner.replace_input_with(position, None)
     graph.remove(going, safe=True)
     drop_unused_initializers(copy)
     return copy
@@ -81,7 +84,7 @@ def seeded(model: ir.Model, names: Collection[str]) -> ir.Model:
         if value.name in names and value.const_value is not None:
             array = value.const_value.numpy()
             scale = float(np.std(array.astype(np.float64))) or 1.0
-            drawn = np.random.default_rng(list(array.shape)).standard_normal(array.shape) * scale
+            drawn = np.random.default_rng([array.ndim, *array.shape]).standard_normal(array.shape) * scale
             _fill(value, drawn.astype(array.dtype))
     return copy
 

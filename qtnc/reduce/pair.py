@@ -43,7 +43,7 @@ class Pair:
         if self.statements is not None:
             (folder / SPEC).write_text(text_of(self.statements), encoding="utf-8")
         if isinstance(self.model, Path):
-            for file in (self.model, *external_files(self.model)):
+            for file in (self.model, *_beside(self.model)):
                 target = folder / (MODEL if file == self.model else file.relative_to(self.model.parent))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
@@ -77,3 +77,11 @@ class Pair:
         if self.passes is not None:
             parts.append(counted(len(self.passes), "pass"))
         return ", ".join(parts)
+
+
+def _beside(model: Path) -> tuple[Path, ...]:
+    """Files that hold its weights; a model that cannot be read tells of none."""
+    try:
+        return tuple(external_files(model))
+    except Exception:  # protobuf's errors, and whatever damage leads to
+        return ()

@@ -11,6 +11,7 @@ from qtnc import __version__
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, QtncError, UsageError, visible
 from qtnc.importers.onnx import read_model
+from qtnc.look.opt import TEXT, read_ir
 from qtnc.output.staging import check_apart, check_free, staged
 from qtnc.plugins.allowed import Allowed
 from qtnc.reduce.pair import Pair
@@ -58,6 +59,7 @@ def reduce(
 
     Parameters
     ----------
+    model : an ``.onnx`` file, or a ``.qir`` file, which becomes one.
     command : one of :data:`COMMANDS`.
     more : further arguments of the command.
     match, code : what is said, and the exit code; where nothing is given, as at first.
@@ -69,6 +71,8 @@ def reduce(
     ------
     UsageError
         If the command does not fail, or not so.
+    ImportModelError
+        If the model is a ``.qir`` file that cannot be read.
     OutputError
         If the folder cannot be written.
     """
@@ -79,12 +83,13 @@ def reduce(
         given, passes = _without_pipeline(more)
         given += tuple(part for path in use for part in ("--use", path.name))
         files = {path.name: path.resolve() for path in use}
-        first = Pair(model, None, passes, files)
+        held = read_ir(model) if model.suffix == TEXT else model
+        first = Pair(held, None, passes, files)
         if spec is not None:
             text, data = moved(read_text(spec))
             files |= {name: spec.parent / path for name, path in data.items() if (spec.parent / path).is_file()}
             files |= _beside(spec)
-            first = Pair(model, (Statement(text, whole=True),), passes, files)
+            first = Pair(held, (Statement(text, whole=True),), passes, files)
         outcome = _first(first, command, given, scratch, seconds)
         sought = _sought(outcome, match, code)
         limit = seconds or SLACK + 5 * outcome.seconds
@@ -128,8 +133,9 @@ def _opened(search: Reduction, model: Path) -> Pair:
     if search.best.statements is not None:
         (whole,) = search.best.statements
         search.fails(replace(search.best, statements=tuple(statements_of(whole.text))))
-    with suppress(QtncError):  # the failure is perhaps that it cannot be read
-        search.fails(replace(search.best, model=read_model(model)))
+    if isinstance(search.best.model, Path):
+        with suppress(QtncError):  # the failure is perhaps that it cannot be read
+            search.fails(replace(search.best, model=read_model(model)))
     if search.command == "compile" and search.best.passes is None:
         search.fails(replace(search.best, passes=tuple(DEFAULT.split(","))))
     return search.best

@@ -51,9 +51,9 @@ class Sought:
 
 
 def run(arguments: Sequence[str], folder: Path, seconds: float) -> Outcome:
-    """Run ``qtnc`` in a folder, and end it after so many seconds, with all that it began."""
+    """Run ``qtnc`` in a folder, and end it after so many seconds, with all that it began; trials share fits."""
     command = [sys.executable, "-P", "-m", "qtnc", *arguments]
-    environment = {**os.environ, "QTNC_CACHE_DIR": str(folder / "cache"), "NO_COLOR": "1"}
+    environment = {**os.environ, "QTNC_CACHE_DIR": str(folder.parent / "cache"), "NO_COLOR": "1"}
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The example of a package with a structure is installed where it was not, tested, and used by a spec."""
+"""The example of a package with a structure and a pass is installed where it was not, tested, and used by a spec."""
 
 import json
 import os
@@ -25,6 +25,19 @@ select all = MatMul
 rewrite all -> monarch(blocks: 3, rank: 2)
 emit torch
 emit onnx
+"""
+
+
+CASE = """
+from qtnc.testing import check_text
+check_text('''// RUN: canonicalize
+// CHECK: Abs
+qir 1
+model opset {"": 18} ir 10
+graph g(%x: f32[2]) -> (%y: f32[2]) {
+  %y = Abs(%x) : f32[2]
+}
+''')
 """
 
 
@@ -179,6 +192,62 @@ def test_it_stands_in_the_middle_of_circuits(installed: Installed, place: Any, s
     done = installed.qtnc("compile", place.model, spec, "-o", place.out)
     assert done.returncode == 0, done.stderr
     assert "| monarch blocks 2 rank 2" in done.stdout
+
+
+def test_its_pass_is_listed_and_used(installed: Installed, place: Any, toys: Any, spec: Path) -> None:
+    toys.write(toys.scaled(), place.model)
+    (entry,) = json.loads(installed.qtnc("passes", "--format", "json").stdout)[-1:]
+    assert (entry["name"], entry["package"], entry["version"]) == ("fold-scale", "qtnc-monarch", "0.1.0")
+    assert [option["name"] for option in entry["options"]] == ["largest"]
+    spec.write_text(SPEC.replace("bind batch", "use fold_scale(largest: 1Ki)\nbind batch"))
+    done = installed.qtnc("compile", place.model, spec, "-o", place.out, "--verify-each")
+    assert done.returncode == 0, done.stderr
+    assert "fold-scale: y differs by 0.000% on seeded" in done.stderr
+    manifest = json.loads((place.out / "manifest.json").read_text())
+    assert (list(manifest["uses"]), manifest["versions"]["qtnc-monarch"]) == (["fold-scale"], "0.1.0")
+    import onnx
+
+    assert "Mul" not in {node.op_type for node in onnx.load(place.out / "onnx" / "model.onnx").graph.node}
+    done = installed.qtnc("compile", place.model, spec, "-o", place.out, "--force", "--no-python")
+    assert done.returncode == 1
+    assert "`fold-scale` is code of another package, which is not allowed" in done.stderr
+
+
+@pytest.mark.conformance
+def test_it_is_installed_into_a_clean_environment(place: Any, toys: Any, spec: Path, tmp_path: Path) -> None:
+    """Both packages as wheels, with all they need from an index, in an environment that has nothing else."""
+    home = tmp_path / "home"
+    wheels, clean = home / "wheels", home / "clean"
+    home.mkdir()
+    for package in (PLUGIN.parents[1], PLUGIN):
+        source = home / package.name
+        shutil.copytree(package, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "__pycache__"))
+        build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, source]
+        subprocess.run(build, check=True, capture_output=True, text=True)
+    subprocess.run([sys.executable, "-m", "venv", clean], check=True)
+    constraints = PLUGIN.parents[1] / "constraints.txt"
+    install = [clean / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
+    subprocess.run([*install, *wheels.glob("*.whl")], check=True, capture_output=True, text=True)
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["QTNC_CACHE_DIR"] = str(home / "cache")
+
+    def run(*command: Any) -> subprocess.CompletedProcess[str]:
+        words = [str(clean / "bin" / command[0]), *map(str, command[1:])]
+        return subprocess.run(words, cwd=home, env=environment, capture_output=True, text=True, check=False)
+
+    where = run("python", "-c", "import qtnc, qtnc_monarch; print(qtnc.__file__, qtnc_monarch.__file__)").stdout.split()
+    assert len(where) == 2
+    assert all(Path(path).is_relative_to(clean) for path in where)
+    assert "No module named 'pytest'" in run("python", "-c", "import pytest").stderr
+    toys.write(toys.scaled(), place.model)
+    spec.write_text(SPEC.replace("bind batch", "use fold_scale\nbind batch"))
+    done = run("qtnc", "compile", place.model, spec, "-o", place.out, "--verify-each", "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert run("qtnc", "verify", place.out).returncode == 0
+    assert "monarch" in run("qtnc", "structures").stdout
+    assert "fold-scale" in run("qtnc", "passes").stdout
+    assert 'pip install "qtnc[testing]"' in run("python", "-c", CASE).stderr
 
 
 def test_its_spec_is_about_the_example_model(installed: Installed) -> None:

@@ -28,6 +28,11 @@ REFUSED = {
     "include of itself": 'include "spec.qtn"\n',
     "include above": 'include "../../../../../../dev/zero.qtn"\n',
     "include of a device": 'include "/dev/zero"\n',
+    "use above": 'use "../../../../../../dev/zero.py"\n',
+    "use of a device": 'use "/dev/zero"\n',
+    "use of a link to a device": 'use "zero.py"\n',
+    "use of what is too large": 'use "large.py"\n',
+    "use of what nests too deep": 'use "deep.py"\n',
     "data above": 'data d = npz("/dev/zero")\n' + REWRITE + "lowrank(rank: 2) on d\n",
     "data with nul": 'data d = npz("a\0b")\n' + REWRITE + "lowrank(rank: 2) on d\n",
 }
@@ -42,6 +47,9 @@ ANSWERED = {
 @pytest.fixture
 def box(sandbox: Any, toys: ModuleType) -> Any:
     toys.write(toys.mlp(), sandbox.work / "model.onnx")
+    (sandbox.work / "zero.py").symlink_to("/dev/zero")
+    (sandbox.work / "large.py").write_text("#" * (2 << 20))
+    (sandbox.work / "deep.py").write_text(f"PASSES = {'[' * 10_000}{']' * 10_000}\n")
     return sandbox
 
 
@@ -59,3 +67,14 @@ def test_what_is_answered(kind: str, box: Any) -> None:
     (box.work / "spec.qtn").write_text(f"qtn 1\noptimize memory\n{ANSWERED[kind]}emit onnx\n")
     done = box.run("compile", "model.onnx", "spec.qtn", "-o", "out", memory=512 << 20)
     assert (done.code, done.errors) == (0, [])
+
+
+@pytest.mark.parametrize("command", [("check", "spec.qtn"), ("check", "model.onnx", "spec.qtn"), ("fmt", "spec.qtn")])
+def test_what_reads_a_spec_runs_no_python(command: tuple[str, ...], box: Any) -> None:
+    """The sandbox fails where a process is started or anything outside is touched; the file would do both."""
+    (box.work / "foe.py").write_text("import os\nos.system('true')\nopen('/tmp/foe', 'w')\nPASSES = []\n")
+    (box.work / "spec.qtn").write_text(f'qtn 1\nuse "foe.py"\n{REWRITE}lowrank(rank: 2)\nemit onnx\n')
+    assert box.run(*command, memory=512 << 20).code == 0
+    if command[0] == "check":
+        with pytest.raises(AssertionError):
+            box.run(*command, "--python", memory=512 << 20)

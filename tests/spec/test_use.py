@@ -280,3 +280,9 @@ def test_the_table_of_structures_is_left_alone(tmp_path: Path) -> None:
     assert "thin" not in STRUCTURES
     main.write_text(spec("select a = *", "rewrite a -> thin"))
     assert "unknown structure `thin`" in first(main)
+
+
+def test_a_recipe_uses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qtnc.spec.include._recipe", lambda recipe: 'qtn 1\nuse "mine.py"\n')
+    main = write(tmp_path, main_qtn=spec("include <bert>"), mine_py=passes("mine"))
+    assert first(main) == "<bert>:2:1: a recipe uses no code of others"

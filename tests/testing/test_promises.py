@@ -40,11 +40,6 @@ def test_circuits_do(monarch: type[Any]) -> None:
     check_structure(Circuits(1, "cross", monarch(2, 2)), ((8, 8),))
 
 
-@pytest.mark.parametrize("options", [{"rank": 2}, {"error": 0.5}, {"bytes": 0.6}])
-def test_that_of_the_example_does(options: dict[str, Any], monarch: type[Any]) -> None:
-    check_structure(monarch(3, **options), ((16, 24), (17, 11)))
-
-
 def test_that_of_the_page_does(load_page: Callable[[Path], dict[str, Any]]) -> None:
     page = Path(__file__).parents[2] / "docs" / "structures.md"
     check_structure(load_page(page)["BlockDiagonal"](4))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from qtnc_monarch import Monarch
 
 from qtnc.structures.structure import MisfitError, Problem, Stack
+from qtnc.testing import check_structure
 
 SLACK = 1e-9
 """Rounding of a relative error in float64."""
@@ -54,6 +55,11 @@ def test_what_is_proposed_is_kept(
     elif rank > 1:
         assert network.parameters <= share * rows * columns * (1 + SLACK)
     assert asked.settle(proposal.structure.settled(), wanted.shape, ()) == proposal.structure
+
+
+@pytest.mark.parametrize("options", [{"rank": 2}, {"error": 0.5}, {"bytes": 0.6}])
+def test_it_keeps_what_structures_promise(options: dict[str, Any]) -> None:
+    check_structure(Monarch(3, **options), [(16, 24), (17, 11)])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
