@@ -131,7 +131,7 @@ def test_a_let_of_another_file_is_named(write: Write) -> None:
     )
     assert [line for line in said(main).splitlines() if line.startswith(("main", "  ="))] == [
         "main.qtn:4:28: error: `max_bond` takes a whole number from 1, not `n`",
-        "  = help: `n` is `30%`, let at b.qtn:2; `max_bond`: largest bond",
+        "  = help: `n` is `30%`, a percentage, let at b.qtn:2; `max_bond`: largest bond",
         "main.qtn:5:5: error: `n` is already let at b.qtn:2",
         "  = help: drop one of the two",
     ]
