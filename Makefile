@@ -16,7 +16,7 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,quantum]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs,quantum]"
 	@touch $(READY)
 
 demo: $(READY) ## compile the example model, verify it and print the table
@@ -40,8 +40,7 @@ reference: $(READY) ## write docs/reference.md anew from the grammar and the tab
 	$(BIN)/python docs/site/reference.py
 
 docs: $(READY) ## build the pages as a site into build/site
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	$(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
 
 conformance: $(READY) ## slow sweeps: real architectures through both exporters, more mutations, more kills
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"

@@ -13,6 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from constructs import Entry, entries
+
 from qtnc.backends.options import BACKENDS
 from qtnc.source import Source
 from qtnc.spec import include, layout, pattern, program, syntax, tree

@@ -108,7 +108,7 @@ def _count(left: Sequence[LayerFacts], total: int) -> str:
 
 def _nearest(pattern: Pattern, names: Sequence[str]) -> str:
     """Offer names that were perhaps meant."""
-    wider = f"*{pattern.text}*"
+    wider = f"*{pattern.text.strip('*')}*"
     if pattern.kind == "glob" and len(wider) <= MAX_LENGTH:
         inside = Pattern(wider, "glob")
         found = [name for name in names if inside.matches(name)]

@@ -50,7 +50,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "bytes": "bytes that the weight is stored in",
         "entropy": "operator entanglement entropy of the weight in bits",
         "decay": "share of the squared singular values of the weight outside the leading tenth of them",
-        "error": "relative error of the weight as a structure would leave it: `by error of STRUCTURE(OPTION: VALUE, ...)`",
+        "error": "relative error of the weight as a structure would leave it, as in `by error of lowrank(bytes: 30%)`",
     }
 )
 """What layers are ranked by, and what it is of a layer."""

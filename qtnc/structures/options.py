@@ -21,7 +21,10 @@ KINDS: Mapping[Kind, tuple[str, str]] = MappingProxyType(
         "count": ("count", "a whole number from 1"),
         "fraction": ("percentage", "a percentage above 0% and up to 100%"),
         "number": ("number", "a number from 0"),
-        "sites": ("sites", "`auto`, a number of sites, or a list of their input and output sizes, as in `[8x16, 16x24]`"),
+        "sites": (
+            "sites",
+            "`auto`, a number of sites, or a list of their input and output sizes, as in `[8x16, 16x24]`",
+        ),
         "text": ("text", "a string in double quotes"),
         "word": ("word", "one of the words that are listed"),
     }

@@ -164,7 +164,7 @@ HEAD = "qtn 1\nemit onnx\n"
         ('include "other.qtn"', "", "other.qtn: error: the spec is empty"),
         ('include "other.qtn"', "let a = 1", "other.qtn:1:1: error: a spec begins with `qtn 1`"),
         ('include "other.qtn"', "qtn 1\nqtn 1", "other.qtn:2:1: error: `qtn 1` is already said at line 1"),
-        ('include "other.qtn"', "qtn 2\n???", "other.qtn:1:5: error: this qtnc reads `qtn 1`"),
+        ('include "other.qtn"', "qtn 2\n???", "other.qtn:1:5: error: this qtnc reads `qtn 1`, not `qtn 2`"),
         ('include "other.qtn"', "qtn 1\n\udcff", "main.qtn:3:9: error: the spec is not UTF-8: byte 0xff at offset 6"),
         (
             'include "other.qtn"',

@@ -1,7 +1,8 @@
 """The language's page tells the truth: its examples, its messages, its table of options."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,19 @@ from qtnc.errors import SpecError
 from qtnc.source import Source
 from qtnc.spec.comparisons import COUNTED, FIELDS
 from qtnc.spec.facts import DTYPES
+from qtnc.spec.kinds import KINDS as VALUE_KINDS
 from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
 from qtnc.spec.read import read_source
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
-from qtnc.structures.options import Kind, options_of
+from qtnc.structures.options import KINDS, options_of
 from qtnc.structures.registry import STRUCTURES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+MODEL = ROOT / "examples" / "tinylm" / "tinylm.onnx"
 BLOCKS = re.findall(r"^```qtn\n(.*?)^```\n(.*?)(?=^```qtn|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-VALUES: dict[Kind, str] = {
-    "count": "count",
-    "fraction": "percentage",
-    "number": "number",
-    "sites": "sites",
-    "text": "text",
-    "word": "word",
-}
 
 
 def read(text: str) -> Spec:
@@ -77,14 +73,37 @@ def test_fields_and_types_are_listed() -> None:
     assert all(f"| `{field} " in PAGE for field in set(FIELDS) - set(COUNTED))
 
 
+def test_kinds_of_values_are_listed() -> None:
+    rows = [[kind.name, ", ".join(f"`{x}`" for x in kind.examples), kind.taken_by] for kind in VALUE_KINDS]
+    listed = PAGE.split("<!-- kinds -->\n")[1].split("\n<!-- /kinds -->")[0].splitlines()[2:]
+    assert listed == [f"| {' | '.join(row)} |" for row in rows]
+
+
 @pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])
 def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> None:
     rows = []
     for name, owner in owners.items():
         for option in options_of(owner).values():
-            value = " or ".join(option.words) or VALUES[option.kind]
+            value = " or ".join(option.words) or KINDS[option.kind][0]
             rows.append(f"| `{name}` | `{option.name}` | {value} | {option.doc} |")
         if not options_of(owner):
             rows.append(f"| `{name}` | | | |")
     listed = PAGE.split(f"<!-- {table} -->\n")[1].split(f"\n<!-- /{table} -->")[0].splitlines()[2:]
     assert listed == rows, "docs/language.md should list:\n" + "\n".join(rows)
+
+
+def test_who_wins_is_what_plan_shows(qtnc: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = PAGE.split("## Who wins")[1].split("\n## ")[0]
+    (spec,) = re.findall(r"^```qtn\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    small, smaller = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("spec.qtn").write_text(spec)
+    for stage, lines in (("small", small), ("smaller", smaller)):
+        done = qtnc("plan", MODEL, "spec.qtn", "--stage", stage)
+        assert done.code == 0, done.err
+        assert re.findall(r"^.*: (?:.* wins over .*|ignored by .*)\n", done.out, re.MULTILINE) == lines.splitlines(True)
+        told = json.loads(qtnc("plan", MODEL, "spec.qtn", "--stage", stage, "--json").out)
+        losers = {entry["layer"]: (entry["rule"], entry["overruled"]) for entry in told["layers"] if entry["overruled"]}
+        for layer, (rule, overruled) in losers.items():
+            assert f"{layer}: {rule} wins over {', '.join(overruled)}\n" in lines
+        assert len(losers) == lines.count("wins over")
