@@ -108,7 +108,7 @@ def other_version(header: Header) -> Diagnostic:
     """Say which version of the language this is, and the way out: a newer release, or that there is no such version."""
     written = header.version.text
     if re.fullmatch("[1-9][0-9]{0,3}", written):
-        way_out = f"`pip install --upgrade qtnc` brings a release that reads `qtn {written}`, where there is one"
+        way_out = f"install a release that reads `qtn {written}`, or write the spec in `qtn 1`"
     else:
         way_out = "versions are whole numbers: write `qtn 1`"
     return Diagnostic(f"this qtnc reads `qtn 1`, not `qtn {clip(written)}`", header.version.span, way_out)

@@ -1,4 +1,4 @@
-"""The language's page tells the truth: its examples, its messages, its table of options."""
+"""The language's page tells the truth in its lists and tables; its blocks are held by tests/docs/test_blocks.py."""
 
 import json
 import re
@@ -9,14 +9,10 @@ from typing import Any
 import pytest
 
 from qtnc.backends.options import BACKENDS
-from qtnc.errors import SpecError
-from qtnc.source import Source
 from qtnc.spec.comparisons import COUNTED, FIELDS
 from qtnc.spec.facts import DTYPES
 from qtnc.spec.kinds import KINDS as VALUE_KINDS
-from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
-from qtnc.spec.read import read_source
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import KINDS, options_of
@@ -25,26 +21,6 @@ from qtnc.structures.registry import STRUCTURES
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 MODEL = ROOT / "examples" / "tinylm" / "tinylm.onnx"
-BLOCKS = re.findall(r"^```qtn\n(.*?)^```\n(.*?)(?=^```qtn|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def read(text: str) -> Spec:
-    return read_source(Source("spec.qtn", text), STRUCTURES, BACKENDS, Path())
-
-
-@pytest.mark.parametrize(("text", "after"), BLOCKS)
-def test_examples(text: str, after: str) -> None:
-    answer = re.match(r"\nThe spec above is wrong, and the answer is:\n\n```text\n(.*?)\n```", after, re.DOTALL)
-    if answer is None:
-        assert read(text)
-    else:
-        with pytest.raises(SpecError) as caught:
-            read(text)
-        assert str(caught.value) == answer[1]
-
-
-def test_there_are_examples() -> None:
-    assert len(BLOCKS) >= 2
 
 
 def test_every_statement_has_a_section() -> None:
