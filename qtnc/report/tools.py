@@ -17,7 +17,7 @@ from qtnc.spec.facts import axes, dtype_word
 from qtnc.spec.program import Spec
 from qtnc.spec.wording import clip
 from qtnc.structures.listing import StructureEntry
-from qtnc.structures.options import Option
+from qtnc.structures.options import KINDS, Option
 
 SPECTRA_LEGEND = """\
 stable rank: squared norm by squared largest singular value. rank for: smallest rank within that error, without data;
@@ -82,7 +82,7 @@ def structures_json(entries: Sequence[StructureEntry]) -> list[dict[str, Any]]:
 
 def _values(option: Option) -> str:
     """What an option takes, as docs/language.md has it."""
-    return " or ".join(option.words) or ("percentage" if option.kind == "fraction" else option.kind)
+    return " or ".join(option.words) or KINDS[option.kind][0]
 
 
 def _option(option: PassOption) -> str:

@@ -32,6 +32,10 @@ ELSEWHERE = {
     ("docs/structures.md", "toml"): "tests/structures/test_structures_page.py::test_the_class_compiles_by_the_spec",
     ("docs/structures.md", "qtn"): "tests/structures/test_structures_page.py::test_the_class_compiles_by_the_spec",
     ("docs/ir.md", "qir"): "tests/ir/text/test_ir_page.py::test_examples",
+    **{
+        ("docs/tutorial.md", language): "tests/docs/test_tutorial.py::test_it_can_be_followed"
+        for language in ("sh", "python", "toml", "qtn", "text")
+    },
     ("docs/reference.md", "qtn"): "tests/docs/test_reference.py::test_every_example_on_the_page_is_read",
     ("docs/reference.md", "text"): "tests/docs/test_reference.py::test_the_page_is_fresh",
 }
@@ -69,7 +73,7 @@ def checker(block: Any) -> Callable[..., None] | None:
         return are_forms if re.match(rf"(?:{'|'.join(vocabulary().statements)})\b", block.text) else None
     if block.language == "":
         return are_commands
-    return {"qtn": is_spec}.get(block.language)
+    return {"qtn": is_spec, "sh": are_commands}.get(block.language)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
