@@ -20,7 +20,7 @@ class Entry:
     name : of the first rule.
     word : that a statement of the first rule begins with; None where it is no statement.
     prose : what the comment says, as Markdown.
-    examples : statements in it, each with its lines.
+    examples : what it shows, from a line that begins with the rule's own word, each with its lines.
     since : the release that brought it.
     rules : as they stand in the grammar.
     """
@@ -61,15 +61,16 @@ def _entry(comment: list[str], rules: list[str]) -> Entry:
     found = DEFINITION.match(rules[0])
     if found is None:
         raise ValueError(f"no rule of a grammar: {rules[0]}")
-    word = next((word for word in vocabulary().statements if f': "{word}"' in rules[0]), None)
+    begins = re.match('"([a-z]+)"', rules[0][found.end() :].strip())
     prose, examples, since, lines = [], [], None, iter(comment)
     for line in lines:
         if said := SINCE.fullmatch(line):
             since = said[1]
-        elif word and re.match(rf"{word}\b", line):
+        elif begins and re.match(rf"{begins[1]}\b", line):
             examples.append("\n".join(_example(line, lines)))
         else:
             prose.append(line)
+    word = begins[1] if begins and begins[1] in vocabulary().statements else None
     return Entry(found[1], word, " ".join(prose), tuple(examples), since, "\n".join(rules))
 
 

@@ -68,13 +68,16 @@ def _statements(statements: Sequence[Entry]) -> Iterator[str]:
 
 def _parts(found: Sequence[Entry]) -> Iterator[str]:
     """What statements are made of, then single pieces of text, then lines and words."""
-    rules = [entry for entry in found if not entry.word and entry.name.islower() and entry.name not in _LISTS]
+    names = [entry.name for entry in found]
+    lists = names.index("operator")
     yield "## Parts of statements"
-    for entry in rules:
-        if not entry.prose:
-            continue  # which statements there are was told
+    for entry in found[:lists]:
+        if entry.word or not entry.name.islower() or not entry.since:
+            continue
         yield f"### `{entry.name}`"
-        yield f"{entry.prose} Since qtnc {entry.since}."
+        yield f"{entry.prose} Since qtnc {entry.since}.".lstrip()
+        if entry.examples:
+            yield _block("text", *entry.examples)
         yield _block("text", entry.rules)
         yield from _BESIDE[entry.name]() if entry.name in _BESIDE else ()
     yield "## Pieces of text"
@@ -82,13 +85,10 @@ def _parts(found: Sequence[Entry]) -> Iterator[str]:
         if not entry.name.islower():
             yield f"{entry.prose}\n\n{_block('text', entry.rules)}".lstrip()
     yield "## Lines"
-    lines = next(entry for entry in found if entry.name == "operator")
-    yield lines.prose.removeprefix("Lines. ")
-    yield _block("text", lines.rules)
-
-
-_LISTS = ("operator", "reserved", "mistake")
-"""Rules that are no part of a statement."""
+    for entry in found[lists:]:
+        if entry.name.islower() and entry.name not in ("reserved", "mistake"):
+            yield entry.prose.removeprefix("Lines. ")
+            yield _block("text", entry.rules)
 
 
 def _tables() -> Iterator[str]:
