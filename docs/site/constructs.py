@@ -1,11 +1,9 @@
 """The spec language's grammar as documentation: its rules with the comments above them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-
-from qtnc.spec.syntax import vocabulary
 
 DEFINITION = re.compile(r"[?!]?(\w+)(?:\.-?\d+)?:")
 SINCE = re.compile(r"since qtnc (\d+\.\d+)")
@@ -36,7 +34,9 @@ class Entry:
 def entries() -> tuple[Entry, ...]:
     """Everything that the grammar says, in its order; its first comment, which is about the file, left out."""
     text = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
-    return tuple(_entry(comment, rules) for comment, rules in _blocks(text) if rules)
+    found = re.search(r"^\?statement: (.*)$", text, re.MULTILINE)
+    statements = found[1].split(" | ") if found else []
+    return tuple(_entry(comment, rules, statements) for comment, rules in _blocks(text) if rules)
 
 
 def _blocks(text: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -57,7 +57,7 @@ def _blocks(text: str) -> Iterator[tuple[list[str], list[str]]]:
             comment = []  # a comment on nothing below it
 
 
-def _entry(comment: list[str], rules: list[str]) -> Entry:
+def _entry(comment: list[str], rules: list[str], statements: Collection[str]) -> Entry:
     found = DEFINITION.match(rules[0])
     if found is None:
         raise ValueError(f"no rule of a grammar: {rules[0]}")
@@ -70,7 +70,7 @@ def _entry(comment: list[str], rules: list[str]) -> Entry:
             examples.append("\n".join(_example(line, lines)))
         else:
             prose.append(line)
-    word = begins[1] if begins and begins[1] in vocabulary().statements else None
+    word = begins[1] if begins and found[1] in statements else None
     return Entry(found[1], word, " ".join(prose), tuple(examples), since, "\n".join(rules))
 
 

@@ -58,10 +58,7 @@ def _statements(statements: Sequence[Entry]) -> Iterator[str]:
         yield f"### `{word}`"
         yield f"{entry.prose} Explained [here](language.md#{word})."
         yield _block("text", *forms)
-        if word not in ("qtn", *syntax.vocabulary().inside):
-            yield f"Stands outside of stages. Since qtnc {entry.since}."
-        else:
-            yield f"Since qtnc {entry.since}."
+        yield f"Since qtnc {entry.since}."
         yield _block("qtn", *entry.examples)
         yield _block("text", entry.rules)
 
