@@ -16,7 +16,8 @@ from constructs import Entry, entries
 
 from qtnc.backends.options import BACKENDS
 from qtnc.source import Source
-from qtnc.spec import include, layout, pattern, program, syntax, tree
+from qtnc.spec import include, layout, pattern, syntax, tree
+from qtnc.spec.check import READER
 from qtnc.spec.comparisons import FIELDS, MEANINGS, SIGNS
 from qtnc.spec.facts import DTYPES, LACKING
 from qtnc.spec.kinds import KINDS as VALUE_KINDS
@@ -105,7 +106,7 @@ def _tables() -> Iterator[str]:
     yield "What an `emit` may name."
     yield from _owners(BACKENDS)
     yield "## Readers of data"
-    yield _table(["reader", "takes"], ([f"`{name}`", doc] for name, doc in program.READERS.items()))
+    yield f"`{READER}` takes the path of a NumPy `.{READER}` file, in quotes: an array for each input of the model."
     yield "## Goals"
     yield f"`optimize` takes {listing(GOALS, 'or')}; without it, it is `balanced`."
     yield "## Recipes"
@@ -171,8 +172,7 @@ def _owners(owners: Mapping[str, type[Any]]) -> Iterator[str]:
 
 
 def _option(option: Option) -> list[str]:
-    value = " or ".join(f"`{word}`" for word in option.words) or KINDS[option.kind][0]
-    return [f"`{option.name}`", value, _default(option), option.doc, option.since or ""]
+    return [f"`{option.name}`", option.takes, _default(option), option.doc, option.since or ""]
 
 
 def _default(option: Option) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
@@ -18,11 +17,6 @@ Goal = Literal["memory", "balanced", "latency"]
 Sign = Literal["<", "<=", ">", ">=", "==", "!="]
 Direction = Literal["upstream", "downstream"]
 Options = TypeVar("Options")
-
-READERS: Mapping[str, str] = MappingProxyType(
-    {"npz": "the path of a NumPy `.npz` file, in quotes: an array for each input of the model, samples first"}
-)
-"""What reads data, and what it takes."""
 
 
 @dataclass(frozen=True)

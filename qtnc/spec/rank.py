@@ -1,7 +1,6 @@
 """What `top N of SET by KEY` ranks layers by: numbers of their weights, which are read for what needs them alone."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,16 +43,14 @@ def _error(weight: NDArray[np.float64], structure: Structure) -> float:
         raise NoValueError(str(error)) from error
 
 
-KEYS: Mapping[str, str] = MappingProxyType(
-    {
-        "elements": "elements of the weight",
-        "bytes": "bytes that the weight is stored in",
-        "entropy": "operator entanglement entropy of the weight in bits",
-        "decay": "share of the squared singular values of the weight outside the leading tenth of them",
-        "error": "relative error of the weight as a structure would leave it, as in `by error of lowrank(bytes: 30%)`",
-    }
-)
-"""What layers are ranked by, and what it is of a layer."""
+KEYS = {
+    "elements": "elements of the weight",
+    "bytes": "bytes that the weight is stored in",
+    "entropy": "operator entanglement entropy of the weight in bits",
+    "decay": "share of the squared singular values outside the leading tenth of them",
+    "error": "relative error of the weight as a structure would leave it",
+}
+"""What layers are ranked by, and what that is of a layer."""
 
 TOLD = frozenset({"elements", "bytes"})
 """Keys that a layer tells without its weight."""

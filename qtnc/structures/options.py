@@ -53,6 +53,11 @@ class Option:
     refuse: Refuse | None = None
     since: str | None = None
 
+    @property
+    def takes(self) -> str:
+        """What it takes, in the words of docs/language.md."""
+        return " or ".join(self.words) or KINDS[self.kind][0]
+
 
 def option(
     kind: Kind,

@@ -15,7 +15,7 @@ from qtnc.spec.kinds import KINDS as VALUE_KINDS
 from qtnc.spec.rank import KEYS
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
-from qtnc.structures.options import KINDS, options_of
+from qtnc.structures.options import options_of
 from qtnc.structures.registry import STRUCTURES
 
 ROOT = Path(__file__).parents[2]
@@ -60,8 +60,7 @@ def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> 
     rows = []
     for name, owner in owners.items():
         for option in options_of(owner).values():
-            value = " or ".join(option.words) or KINDS[option.kind][0]
-            rows.append(f"| `{name}` | `{option.name}` | {value} | {option.doc} |")
+            rows.append(f"| `{name}` | `{option.name}` | {option.takes} | {option.doc} |")
         if not options_of(owner):
             rows.append(f"| `{name}` | | | |")
     listed = PAGE.split(f"<!-- {table} -->\n")[1].split(f"\n<!-- /{table} -->")[0].splitlines()[2:]
