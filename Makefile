@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hybrid minilm test check golden conformance bench clean
+.PHONY: help demo hybrid minilm test check golden reference docs conformance bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -16,7 +16,7 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,quantum]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs,quantum]"
 	@touch $(READY)
 
 demo: $(READY) ## compile the example model, verify it and print the table
@@ -35,6 +35,12 @@ check: $(READY) ## static checks: formatting, lint, types
 
 golden: $(READY) ## write the golden files anew; read the diff before you commit it
 	$(BIN)/pytest --update-golden tests/backends
+
+reference: $(READY) ## write docs/reference.md anew from the grammar and the tables beside the code
+	$(BIN)/python docs/site/reference.py
+
+docs: $(READY) ## build the pages as a site into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
 
 conformance: $(READY) ## slow sweeps: real architectures through both exporters, more mutations, more kills
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"

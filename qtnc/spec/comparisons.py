@@ -35,7 +35,8 @@ MEANINGS = {
 ALIASES = {"float": "float32", "double": "float64", "half": "float16"}
 """What others call an element type."""
 
-_SIDES = re.compile(r"(?:\*|[0-9]{1,18})(?:x(?:\*|[0-9]{1,18}))*")
+SIDES = re.compile(r"(?:\*|[0-9]{1,18})(?:x(?:\*|[0-9]{1,18}))*")
+"""A shape: sides, of which any may be ``*``."""
 
 
 def fact(node: tree.Fact) -> program.Fact:
@@ -88,7 +89,8 @@ def _name(node: tree.Comparison) -> program.NameIs:
         raise RefusedError(f"`name` is matched by `~`, not compared by `{sign.text}`", sign.span, _ways("name"))
     if not isinstance(value, tree.String | tree.Regex):
         near = f'did you mean `"{clip(value.text)}"`?' if isinstance(value, tree.Name) else None
-        raise RefusedError(f'`name` is matched by a glob or `re"..."`, not `{clip(value.text)}`', value.span, near)
+        message = f'`name` is matched by a glob or `re"..."`, not `{clip(value.span.text)}`'
+        raise RefusedError(message, value.span, near)
     return program.NameIs(pattern_of(value), node.span)
 
 
@@ -127,7 +129,7 @@ def _equality(field: str, node: tree.Comparison) -> Literal["==", "!="]:
 
 
 def _sides(value: tree.Value) -> tuple[int | None, ...]:
-    if not isinstance(value, tree.Number) or not _SIDES.fullmatch(value.text):
+    if not isinstance(value, tree.Number) or not SIDES.fullmatch(value.text):
         message = f"`weight.shape` takes a shape such as `384x1536` or `*x1536`, not `{clip(value.span.text)}`"
         raise RefusedError(message, value.span, "its sides are whole numbers, or `*` for any")
     return tuple(None if side == "*" else int(side) for side in value.text.split("x"))

@@ -8,7 +8,7 @@ from qtnc.ir.dtypes import dtype_word
 from qtnc.spec import program
 from qtnc.spec.facts import LACKING, LayerFacts, axes
 from qtnc.spec.members import Members, fits, holds
-from qtnc.spec.pattern import Pattern
+from qtnc.spec.pattern import MAX_LENGTH, Pattern
 from qtnc.spec.values import listing
 from qtnc.spec.wording import clip
 
@@ -109,8 +109,9 @@ def _count(left: Sequence[LayerFacts], total: int) -> str:
 
 def _nearest(pattern: Pattern, names: Sequence[str]) -> str:
     """Offer names that were perhaps meant."""
-    if pattern.kind == "glob":
-        inside = Pattern(f"*{pattern.text}*", "glob")
+    wider = f"*{pattern.text.strip('*')}*"
+    if pattern.kind == "glob" and len(wider) <= MAX_LENGTH:
+        inside = Pattern(wider, "glob")
         found = [name for name in names if inside.matches(name)]
         if found:
             return f"a glob matches whole names, and `{inside.text}` would match {_some(found)}"

@@ -7,6 +7,7 @@ from typing import Any
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import tree
+from qtnc.spec.kinds import kind_of
 from qtnc.spec.syntax import MAX_LENGTH
 from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import clip
@@ -38,6 +39,7 @@ class Lets:
     places : where each is let, in the whole spec.
     given : values that the command line settles otherwise.
     lost : names that bad statements may have let.
+    faulty : names whose values are of no kind, of which it was said where they are let.
     above : those that stand above.
     used : every name in the place of a value, and the statement that lets it; None where none above does.
     left : characters that names may still stand for: what a short text makes of itself is bounded as texts are.
@@ -47,6 +49,7 @@ class Lets:
     given: Mapping[str, tree.Value]
     lost: Collection[str]
     above: dict[str, tree.Let] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
     used: dict[Span, tree.Let | None] = field(default_factory=dict)
     left: int = MAX_LENGTH
 
@@ -56,7 +59,7 @@ class Lets:
         Raises
         ------
         RefusedError
-            If it is let already, or its value is another name that is let below.
+            If it is let already, its value is of no kind, or is another name that is let below.
         """
         name = node.name.text
         if name in self.above:
@@ -65,6 +68,11 @@ class Lets:
         early = next((x for x in _names(node.value) if x.text in self.places and x.text not in self.above), None)
         resolved: tree.Let = self.resolved(node)
         self.above[name] = replace(resolved, value=self.given.get(name, resolved.value))
+        try:
+            kind_of(self.above[name].value)
+        except RefusedError:
+            self.faulty.add(name)
+            raise
         if early:
             del self.used[early.span]  # it is no value that is wrong
             if early.text == name:
@@ -88,7 +96,9 @@ class Lets:
             return said
         name, let = said.span.text, self.used[said.span]
         if let is not None:
-            value = f"`{clip(name)}` is `{clip(let.value.span.text)}`"
+            if name in self.faulty:
+                return None
+            value = f"`{clip(name)}` is `{clip(let.value.span.text)}`, a {kind_of(let.value).name}"
             given = let.value.span.source.name == SETTING
             place = f"by {SETTING}" if given else f"let at {let.span.seen_from(said.span)}"
             return replace(said, help="; ".join(filter(None, (f"{value}, {place}", said.help))))

@@ -1,5 +1,6 @@
 """Syntax errors in words: what was expected, after what, and the form of the statement."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from qtnc.errors import Diagnostic, did_you_mean
@@ -156,8 +157,13 @@ def _beginnings(words: Iterable[str], block: str | None) -> str:
 
 
 def other_version(header: Header) -> Diagnostic:
-    """Say which version of the language this is."""
-    return Diagnostic("this qtnc reads `qtn 1`", header.version.span)
+    """Say which version of the language this is, and the way out: a newer release, or that there is no such version."""
+    written = header.version.text
+    if re.fullmatch("[1-9][0-9]{0,3}", written):
+        way_out = f"install a release that reads `qtn {written}`, or write the spec in `qtn 1`"
+    else:
+        way_out = "versions are whole numbers: write `qtn 1`"
+    return Diagnostic(f"this qtnc reads `qtn 1`, not `qtn {clip(written)}`", header.version.span, way_out)
 
 
 def too_long(name: str, most: int) -> Diagnostic:

@@ -4,8 +4,9 @@ Both declare their options as dataclass fields made by :func:`option`. The langu
 a new structure or backend are part of the language without a line of grammar.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 Sites = tuple[tuple[int, int], ...]
@@ -15,6 +16,20 @@ Kind = Literal["count", "fraction", "number", "sites", "text", "word"]
 """``count``: whole number >= 1. ``fraction``: percentage in (0 %, 100 %], as a float. ``number``: float >= 0.
 ``sites``: ``auto``, a count, or a list of ``MxN``. ``text``: a quoted string. ``word``: one of the listed words."""
 
+KINDS: Mapping[Kind, tuple[str, str]] = MappingProxyType(
+    {
+        "count": ("count", "a whole number from 1"),
+        "fraction": ("percentage", "a percentage above 0% and up to 100%"),
+        "number": ("number", "a number from 0"),
+        "sites": (
+            "sites",
+            "`auto`, a number of sites, or a list of their input and output sizes, as in `[8x16, 16x24]`",
+        ),
+        "text": ("text", "a string in double quotes"),
+        "word": ("word", "one of the words that are listed"),
+    }
+)
+"""What documentation calls each kind, and what it says of it."""
 
 Refuse = Callable[[Any], str | None]
 
@@ -27,6 +42,7 @@ class Option:
     ----------
     words : the admitted values of kind ``word``.
     refuse : says of a value of the right kind what is wrong with it, or None.
+    since : the release that brought it; None where that is the one that brought what has it.
     """
 
     name: str
@@ -35,11 +51,24 @@ class Option:
     doc: str
     words: tuple[str, ...] = ()
     refuse: Refuse | None = None
+    since: str | None = None
+
+    @property
+    def takes(self) -> str:
+        """What it takes, in the words of docs/language.md."""
+        return " or ".join(self.words) or KINDS[self.kind][0]
 
 
-def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = (), refuse: Refuse | None = None) -> Any:
-    """Make a dataclass field that is an option of the language."""
-    return field(default=default, metadata={"option": (kind, doc, words, refuse)})
+def option(
+    kind: Kind,
+    default: Any,
+    doc: str,
+    words: tuple[str, ...] = (),
+    refuse: Refuse | None = None,
+    since: str | None = None,
+) -> Any:
+    """Make a dataclass field that is an option of the language; see :class:`Option`."""
+    return field(default=default, metadata={"option": (kind, doc, words, refuse, since)})
 
 
 def options_of(owner: type[Any]) -> dict[str, Option]:

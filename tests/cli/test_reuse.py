@@ -91,7 +91,7 @@ def test_a_value_that_is_set_is_recorded_and_obeyed(qtnc: Run, home: Any) -> Non
     assert (again / "onnx" / "model.onnx").read_bytes() == (home.out / "onnx" / "model.onnx").read_bytes()
     wrong = qtnc("plan", home.model, home.spec, "--set", "most=50%")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "= help: `most` is `50%`, by --set; " in wrong.err
+    assert "= help: `most` is `50%`, a percentage, by --set; " in wrong.err
 
 
 def test_the_manifest_keeps_what_was_included(qtnc: Run, home: Any) -> None:

@@ -177,15 +177,24 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in name)
 
 
+def test_rules_that_lost_stand_beside_the_one_that_won(entry: Entry, make_plan: Plans) -> None:
+    lost = entry(overruled=("spec.qtn:3", "house.qtn:2"))
+    page = read(make_plan(lost, entry(layer="down")), Verdict("calib", None, {}, 0.0))
+    assert page.row("layers.0.up")[2] == "spec.qtn:5 over spec.qtn:3, house.qtn:2"
+    assert page.row("down")[2] == "spec.qtn:5"
+
+
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_names_are_text_and_nothing_else(name: str, entry: Entry, make_plan: Plans) -> None:
-    plan = make_plan(entry(layer=name, rule=name, reason=name), model=name, spec=name, binds={name: 1})
+    plan = make_plan(
+        entry(layer=name, rule=name, overruled=(name,), reason=name), model=name, spec=name, binds={name: 1}
+    )
     plan = replace(plan, ignored=(Ignored(name, name),))
     steps = (replace(ran(Rewritten(name, "lowrank", 120, 384, 0.125))[0], name=name),)
     verdict = Verdict(name, 0.05, {name: {name: 0.01}}, 0.5)
     page = read(plan, verdict, steps=steps, sizes={name: 1})
     (layer,) = (row for row in page.rows if len(row) == 14 and row[0] == shown(name))
-    assert (layer[2], layer[5], layer[-1]) == (shown(name), "0.1250", name)
+    assert (layer[2], layer[5], layer[-1]) == (f"{shown(name)} over {shown(name)}", "0.1250", name)
     assert [name, name, shown(name), "1.000%", "5.000%", "holds"] in page.rows
     assert [name, "1"] in page.rows
     assert f"{shown(name)} by {shown(name)}" in page.text

@@ -131,7 +131,7 @@ def test_a_let_of_another_file_is_named(write: Write) -> None:
     )
     assert [line for line in said(main).splitlines() if line.startswith(("main", "  ="))] == [
         "main.qtn:4:28: error: `max_bond` takes a whole number from 1, not `n`",
-        "  = help: `n` is `30%`, let at b.qtn:2; `max_bond`: largest bond",
+        "  = help: `n` is `30%`, a percentage, let at b.qtn:2; `max_bond`: largest bond",
         "main.qtn:5:5: error: `n` is already let at b.qtn:2",
         "  = help: drop one of the two",
     ]
@@ -164,7 +164,7 @@ HEAD = "qtn 1\nemit onnx\n"
         ('include "other.qtn"', "", "other.qtn: error: the spec is empty"),
         ('include "other.qtn"', "let a = 1", "other.qtn:1:1: error: a spec begins with `qtn 1`"),
         ('include "other.qtn"', "qtn 1\nqtn 1", "other.qtn:2:1: error: `qtn 1` is already said at line 1"),
-        ('include "other.qtn"', "qtn 2\n???", "other.qtn:1:5: error: this qtnc reads `qtn 1`"),
+        ('include "other.qtn"', "qtn 2\n???", "other.qtn:1:5: error: this qtnc reads `qtn 1`, not `qtn 2`"),
         ('include "other.qtn"', "qtn 1\n\udcff", "main.qtn:3:9: error: the spec is not UTF-8: byte 0xff at offset 6"),
         (
             'include "other.qtn"',

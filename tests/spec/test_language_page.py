@@ -1,60 +1,30 @@
-"""The language's page tells the truth: its examples, its messages, its table of options."""
+"""The language's page tells the truth in its lists and tables; its blocks are held by tests/docs/test_blocks.py."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qtnc.backends.options import BACKENDS
-from qtnc.errors import SpecError
 from qtnc.rewrite.functions import FUNCTIONS, Function
 from qtnc.rewrite.operators import CLASSES
-from qtnc.source import Source
 from qtnc.spec.comparisons import COUNTED, FIELDS
 from qtnc.spec.facts import DTYPES
+from qtnc.spec.kinds import KINDS as VALUE_KINDS
 from qtnc.spec.layout import MAX_DEPTH
-from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
-from qtnc.spec.read import read_source
 from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
-from qtnc.structures.options import Kind, options_of
+from qtnc.structures.options import options_of
 from qtnc.structures.registry import STRUCTURES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```qtn\n(.*?)^```\n(.*?)(?=^```qtn|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-VALUES: dict[Kind, str] = {
-    "count": "count",
-    "fraction": "percentage",
-    "number": "number",
-    "sites": "sites",
-    "text": "text",
-    "word": "word",
-}
-
-
-def read(text: str) -> Spec:
-    return read_source(Source("spec.qtn", text), STRUCTURES, BACKENDS, Path())
-
-
-@pytest.mark.parametrize(("text", "after"), BLOCKS)
-def test_examples(text: str, after: str) -> None:
-    answer = re.match(
-        r"\nThe spec above is wrong(?: where [^,]+)?, and the answer is:\n\n```text\n(.*?)\n```", after, re.DOTALL
-    )
-    if answer is None:
-        assert read(text)
-    else:
-        with pytest.raises(SpecError) as caught:
-            read(text)
-        assert str(caught.value) == answer[1]
-
-
-def test_there_are_examples() -> None:
-    assert len(BLOCKS) >= 2
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+MODEL = ROOT / "examples" / "tinylm" / "tinylm.onnx"
 
 
 def test_every_statement_has_a_section() -> None:
@@ -105,14 +75,19 @@ def test_classes_of_operators_are_listed() -> None:
 
 
 def test_kinds_are_listed() -> None:
-    words = re.findall(r"^\| `(\w+)(?: N)?` \|", "\n".join(listed("kinds")), re.MULTILINE)
+    words = re.findall(r"^\| `(\w+)(?: N)?` \|", "\n".join(listed("rule-kinds")), re.MULTILINE)
     assert words == [*SHAPES, RANK, *GROUPS]
     assert listing(GROUPS["float"], "or") in PAGE
-    assert set(re.findall(r"`(\w+)`", listed("kinds")[-2])) <= set(ELEMENTS)
+    assert set(re.findall(r"`(\w+)`", listed("rule-kinds")[-2])) <= set(ELEMENTS)
 
 
 def test_limits_of_rules() -> None:
     assert f"nested at most {MAX_DEPTH} deep" in PAGE
+
+
+def test_kinds_of_values_are_listed() -> None:
+    rows = [[kind.name, ", ".join(f"`{x}`" for x in kind.examples), kind.taken_by] for kind in VALUE_KINDS]
+    assert listed("kinds") == [f"| {' | '.join(row)} |" for row in rows]
 
 
 @pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])
@@ -120,8 +95,24 @@ def test_every_option_is_listed(table: str, owners: Mapping[str, type[Any]]) -> 
     rows = []
     for name, owner in owners.items():
         for option in options_of(owner).values():
-            value = " or ".join(option.words) or VALUES[option.kind]
-            rows.append(f"| `{name}` | `{option.name}` | {value} | {option.doc} |")
+            rows.append(f"| `{name}` | `{option.name}` | {option.takes} | {option.doc} |")
         if not options_of(owner):
             rows.append(f"| `{name}` | | | |")
     assert listed(table) == rows, "docs/language.md should list:\n" + "\n".join(rows)
+
+
+def test_who_wins_is_what_plan_shows(qtnc: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = PAGE.split("## Who wins")[1].split("\n## ")[0]
+    (spec,) = re.findall(r"^```qtn\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    small, smaller = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("spec.qtn").write_text(spec)
+    for stage, lines in (("small", small), ("smaller", smaller)):
+        done = qtnc("plan", MODEL, "spec.qtn", "--stage", stage)
+        assert done.code == 0, done.err
+        assert re.findall(r"^.*: (?:.* wins over .*|ignored by .*)\n", done.out, re.MULTILINE) == lines.splitlines(True)
+        told = json.loads(qtnc("plan", MODEL, "spec.qtn", "--stage", stage, "--json").out)
+        losers = {entry["layer"]: (entry["rule"], entry["overruled"]) for entry in told["layers"] if entry["overruled"]}
+        for layer, (rule, overruled) in losers.items():
+            assert f"{layer}: {rule} wins over {', '.join(overruled)}\n" in lines
+        assert len(losers) == lines.count("wins over")

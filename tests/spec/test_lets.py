@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtnc.backends.options import BACKENDS
-from qtnc.errors import UsageError
+from qtnc.errors import SpecError, UsageError
 from qtnc.source import Source, Span
+from qtnc.spec.kinds import KINDS, ValueKind
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source
 from qtnc.spec.syntax import MAX_LENGTH
@@ -84,6 +85,46 @@ def test_a_name_may_be_set(use: str, value: str, other: str) -> None:
     assert found.settings == {"it": value}
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("use", [use for use, _, _ in USES])
+def test_a_value_of_any_kind_is_taken_where_its_literal_is(use: str, kind: ValueKind) -> None:
+    for value in kind.examples:
+        try:
+            plain = meaning(spec_of(use.format(value)))
+        except SpecError as error:
+            (refused,) = error.diagnostics
+            if refused.span is None or refused.span.text != value:
+                continue  # its kind is right, and it contradicts something else
+            with pytest.raises(SpecError) as caught:
+                spec_of(use.format("it"), f"let it = {value}")
+            (said,) = caught.value.diagnostics
+            assert said.span is not None
+            assert said.span.text == "it"
+            assert f"`it` is `{value}`, a {kind.name}, let at line 2" in str(said.help)
+        else:
+            assert meaning(spec_of(use.format("it"), f"let it = {value}")) == plain
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("64ki", "2:10 `64ki` is not a number"),
+        ("9_", "2:10 `9_` is not a number"),
+        ('re"("', "2:10 bad regex: missing ): ("),
+        ('re""', "2:10 an empty pattern"),
+        ("[1, [2]]", "2:14 a list holds no lists"),
+        ("[1, 2pi]", "2:14 `2pi` is not a number"),
+        ("9" * 30, f"2:10 `{'9' * 30}` is too large"),
+    ],
+)
+def test_a_value_of_no_kind_is_wrong_where_it_is_let_and_only_there(
+    value: str, wrong: str, said: Callable[[str], list[str]]
+) -> None:
+    uses = "select a = MatMul\nrewrite a -> lowrank(rank: it)\nselect b = * where block in it or name ~ it\n"
+    for text in ("", uses):
+        assert said(f"qtn 1\nlet it = {value}\n{text}emit onnx\n") == [wrong]
+
+
 def test_strings_are_set_with_quotes_or_without() -> None:
     for value in ("other.npz", '"other.npz"'):
         spec = spec_of("data d = npz(path)", 'let path = "d.npz"', [f"path={value}"])
@@ -133,7 +174,7 @@ KNOWN = "what can be set: `batch`, `share`, `file` and `optimize`"
                 "spec.qtn:6:29: error: `bytes` takes a percentage above 0% and up to 100%, not `share`\n"
                 "  6 | rewrite a -> lowrank(bytes: share)\n"
                 "    |                             ^^^^^\n"
-                "  = help: `share` is `3`, by --set; did you mean `3%`?"
+                "  = help: `share` is `3`, a number, by --set; did you mean `3%`?"
             ),
         ),
     ],

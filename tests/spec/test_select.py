@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtnc.errors import SpecError
-from qtnc.spec.pattern import Pattern
+from qtnc.spec.pattern import MAX_LENGTH, Pattern
 from qtnc.spec.program import Spec
 from qtnc.spec.select import claims, ignored, select_layers
 
@@ -175,6 +175,12 @@ emit torch"""
         ('name ~ "layers.*.attention.*"', "of 50 layers, none is named so; did you mean `attn`?"),
     ]
     assert caught.value.diagnostics[0].message == "`a` selects nothing"
+
+
+def test_the_longest_glob_that_matches_nothing_is_explained(read: Read) -> None:
+    """A wider one, which would be offered, is longer than patterns may be."""
+    with pytest.raises(SpecError, match="selects nothing"):
+        select_layers(read(f'qtn 1\nselect a = * where name ~ "{"a" * MAX_LENGTH}"\nemit torch'), LAYERS)
 
 
 def test_a_model_without_layers(read: Read) -> None:
