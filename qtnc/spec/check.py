@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
+from qtnc.errors import Diagnostic, PluginError, did_you_mean
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
@@ -14,7 +14,7 @@ from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
 from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.values import RefusedError, count, fraction, listing
-from qtnc.spec.wording import MAX_ERRORS, clip, in_order
+from qtnc.spec.wording import MAX_ERRORS, clip
 from qtnc.structures.options import options_of
 from qtnc.structures.plugins import at_hand
 
@@ -25,7 +25,7 @@ def check(
     backends: Mapping[str, type[Any]],
     folder: Path,
     given: Mapping[str, tree.Value] | None = None,
-) -> program.Spec:
+) -> tuple[program.Spec, list[Diagnostic]]:
     """Check a spec and give it its meaning.
 
     Parameters
@@ -43,18 +43,16 @@ def check(
     given
         Values that stand in place of those that the spec lets.
 
-    Raises
-    ------
-    SpecError
-        With every mistake, in order of place.
+    Returns
+    -------
+    Spec, list of Diagnostic
+        What it means, as far as it means anything, and every mistake.
     """
     checker = _Checker(spec, structures, backends, folder, given or {})
     checker.whole()
     checker.every(spec.statements)
     checker.comparable()
-    if checker.errors:
-        raise SpecError(*in_order(checker.errors))
-    return checker.result()
+    return checker.result(), checker.errors
 
 
 @dataclass

@@ -99,14 +99,11 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
     A word of the language is a name where the parser would take a name and not the word. The contextual lexer would
     know that too, but where it expects ``on`` it sees one in ``once``.
     """
-    parser = _parser().parse_interactive("", start="statement")
+    parser = begin()
     read: list[Lexeme] = []
     token = Token("", "")
     for lexeme in stretch.lexemes:
-        choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
-        word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
-        kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
-        token = Token(kind, lexeme.text, lexeme.start, end_pos=lexeme.end)
+        token = token_for(parser, lexeme)
         try:
             parser.feed_token(token)
         except UnexpectedToken:
@@ -114,18 +111,36 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | Diagnostic:
             if read[-1].text in vocabulary().reserved:
                 return wording.not_yet(read[-1].text, Span(source, read[-1].start, read[-1].end))
             return _expected(parser, Span(source, lexeme.start, lexeme.end), read)
-        read.append(replace(lexeme, kind=kind))
+        read.append(replace(lexeme, kind=token.type))
     try:
         parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
     except UnexpectedToken:
         return _expected(parser, Span(source, read[-1].end, read[-1].end), read)
+    return build(source, parsed)
+
+
+def begin() -> InteractiveParser:
+    """Parser at the beginning of a statement."""
+    return _parser().parse_interactive("", start="statement")
+
+
+def token_for(parser: InteractiveParser, lexeme: Lexeme) -> Token:
+    """A lexeme as the parser takes it where it stands: for a name, where a name may come and not the word."""
+    choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
+    word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
+    kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
+    return Token(kind, lexeme.text, lexeme.start, end_pos=lexeme.end)
+
+
+def build(source: Source, parsed: Any) -> tree.Statement:
+    """What a parse of a whole statement of ``source`` stands for."""
     built: tree.Statement = _Build(source).transform(parsed)
     return built
 
 
 def _expected(parser: InteractiveParser, place: Span, read: list[Lexeme]) -> Diagnostic:
     accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-    return wording.expected(place, read, accepted, _spelling())
+    return wording.expected(place, read, accepted, spelling())
 
 
 @cache
@@ -141,7 +156,7 @@ def lexemes(text: str) -> list[Lexeme]:
 
 
 @cache
-def _spelling() -> dict[str, str]:
+def spelling() -> dict[str, str]:
     """Terminals that are spelled in one way, and how."""
     spelled = {t.name: t.pattern.value for t in _parser().terminals if isinstance(t.pattern, PatternStr)}
     return {**spelled, "_ARROW": "->"}
@@ -157,7 +172,7 @@ def vocabulary() -> Vocabulary:
     def words(rule: str, last: str | None = None) -> tuple[str, ...]:
         """Words that begin the statements of a rule; with ``last``, those of them that end so."""
         expansions = [r.expansion for r in _parser().rules if r.origin.name in kinds(rule)]
-        begin = {_spelling()[e[0].name] for e in expansions if last in (None, e[-1].name)}
+        begin = {spelling()[e[0].name] for e in expansions if last in (None, e[-1].name)}
         return tuple(word for word in wording.FORMS if word in begin)
 
     return Vocabulary(
@@ -168,7 +183,7 @@ def vocabulary() -> Vocabulary:
         statements=words("statement"),
         stages=words("statement", last="LBRACE"),
         inside=words("inside"),
-        reserved=tuple(sorted(_spelling()[kind] for kind in kinds("reserved"))),
+        reserved=tuple(sorted(spelling()[kind] for kind in kinds("reserved"))),
     )
 
 
