@@ -26,6 +26,7 @@ FLOORS = [
     {"qtnc.bench"},
     {"qtnc.run"},
     {"qtnc.compiler"},
+    {"qtnc.lsp"},
     {"qtnc.cli", "qtnc.api"},
     {"qtnc.__main__"},
 ]

@@ -23,6 +23,7 @@ from qtnc.cli import (
     passes,
     planning,
     running,
+    serving,
     structures,
     verifying,
     why,
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         passes,
         structures,
         caching,
+        serving,
     ):
         command.add(commands)
     return parser

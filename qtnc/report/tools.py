@@ -17,7 +17,6 @@ from qtnc.spec.facts import axes, dtype_word
 from qtnc.spec.program import Spec
 from qtnc.spec.wording import clip
 from qtnc.structures.listing import StructureEntry
-from qtnc.structures.options import Option
 
 SPECTRA_LEGEND = """\
 stable rank: squared norm by squared largest singular value. rank for: smallest rank within that error, without data;
@@ -65,7 +64,7 @@ def structures_table(entries: Sequence[StructureEntry]) -> str:
     for entry in entries:
         name = printable(entry.name) if entry.usable else f"({printable(entry.name)})"
         rows.append([name, f"{entry.package} {entry.version}", entry.summary])
-        rows += [[f"  {x.name}: {_values(x)}", "", x.doc] for x in entry.options]
+        rows += [[f"  {x.name}: {x.takes}", "", x.doc] for x in entry.options]
     return table(["structure", "from", "summary"], rows)
 
 
@@ -74,15 +73,10 @@ def structures_json(entries: Sequence[StructureEntry]) -> list[dict[str, Any]]:
     return [
         {
             **{key: getattr(entry, key) for key in ("name", "summary", "usable", "package", "version")},
-            "options": [{"name": x.name, "value": _values(x), "doc": x.doc} for x in entry.options],
+            "options": [{"name": x.name, "value": x.takes, "doc": x.doc} for x in entry.options],
         }
         for entry in entries
     ]
-
-
-def _values(option: Option) -> str:
-    """What an option takes, as docs/language.md has it."""
-    return " or ".join(option.words) or ("percentage" if option.kind == "fraction" else option.kind)
 
 
 def _option(option: PassOption) -> str:

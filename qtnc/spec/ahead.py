@@ -85,9 +85,9 @@ def path_to(node: Any, start: int, end: int) -> Path:
     for part in fields(node):
         value = getattr(node, part.name)
         for item in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(item) and isinstance(span := getattr(item, "span", None), Span):
-                if span.start <= start and end <= span.end:
-                    return (Step(node, part.name), *path_to(item, start, end))
+            span = getattr(item, "span", None)
+            if is_dataclass(item) and isinstance(span, Span) and span.start <= start and end <= span.end:
+                return (Step(node, part.name), *path_to(item, start, end))
     return ()
 
 
@@ -120,9 +120,13 @@ def _accepted(parser: InteractiveParser) -> list[str]:
 
 def _after(parser: InteractiveParser, kind: str) -> frozenset[str]:
     """Terminals that are accepted after one more."""
-    after = parser.copy(deepcopy_values=False)
+    return frozenset(_accepted(_one_more(parser, kind)))
+
+
+def _one_more(parser: InteractiveParser, kind: str) -> InteractiveParser:
+    after: InteractiveParser = parser.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
     after.feed_token(_filler(kind, 0))
-    return frozenset(_accepted(after))
+    return after
 
 
 @lru_cache(maxsize=1024)
@@ -141,14 +145,13 @@ def _ending(parser: InteractiveParser, first: str) -> tuple[str, ...] | None:
     """Shortest end of a statement that begins with a terminal; None where it is too far."""
     if first == END:
         return ()
-    waiting = deque([(parser, first, ())])
-    seen = set()
+    waiting: deque[tuple[InteractiveParser, str, tuple[str, ...]]] = deque([(parser, first, ())])
+    seen: set[tuple[Any, ...]] = set()
     for _ in range(SEARCHED):
         if not waiting:
             break
         before, kind, said = waiting.popleft()
-        after = before.copy(deepcopy_values=False)
-        after.feed_token(_filler(kind, 0))
+        after = _one_more(before, kind)
         stack = tuple(after.parser_state.state_stack)
         if stack in seen:
             continue

@@ -18,6 +18,9 @@ from qtnc.spec.wording import MAX_ERRORS, clip
 from qtnc.structures.options import options_of
 from qtnc.structures.plugins import at_hand
 
+READER = "npz"
+"""What reads data; its files end so too."""
+
 
 def check(
     spec: tree.SpecTree,
@@ -212,8 +215,8 @@ class _Checker:
             return
         # Known from here on whatever else is wrong with it, so that its uses are no further errors.
         self.data[name] = program.DataDecl(name, self.folder, None, node.span)
-        if reader.name.text != "npz":
-            way_out = did_you_mean(reader.name.text, ["npz"]) or 'data is read by `npz("PATH")`'
+        if reader.name.text != READER:
+            way_out = did_you_mean(reader.name.text, [READER]) or f'data is read by `{READER}("PATH")`'
             self.complain(f"unknown reader `{clip(reader.name.text)}`", reader.name.span, way_out)
         path = self.path(reader)
         take = None if node.take is None else count("`take`", node.take)

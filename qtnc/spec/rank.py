@@ -43,8 +43,14 @@ def _error(weight: NDArray[np.float64], structure: Structure) -> float:
         raise NoValueError(str(error)) from error
 
 
-KEYS = ("elements", "bytes", "entropy", "decay", "error")
-"""What layers are ranked by."""
+KEYS = {
+    "elements": "elements of the weight",
+    "bytes": "bytes that the weight is stored in",
+    "entropy": "operator entanglement entropy of the weight in bits",
+    "decay": "share of the squared singular values outside the leading tenth of them",
+    "error": "relative error of the weight as a structure would leave it",
+}
+"""What layers are ranked by, and what that is of a layer."""
 
 TOLD = frozenset({"elements", "bytes"})
 """Keys that a layer tells without its weight."""

@@ -36,6 +36,11 @@ class Option:
     words: tuple[str, ...] = ()
     refuse: Refuse | None = None
 
+    @property
+    def takes(self) -> str:
+        """What it takes, in the words of docs/language.md."""
+        return " or ".join(self.words) or ("percentage" if self.kind == "fraction" else self.kind)
+
 
 def option(kind: Kind, default: Any, doc: str, words: tuple[str, ...] = (), refuse: Refuse | None = None) -> Any:
     """Make a dataclass field that is an option of the language."""
