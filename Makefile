@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hybrid minilm test check golden conformance bench clean
+.PHONY: help demo hybrid minilm test check golden editors conformance bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -35,6 +35,9 @@ check: $(READY) ## static checks: formatting, lint, types
 
 golden: $(READY) ## write the golden files anew; read the diff before you commit it
 	$(BIN)/pytest --update-golden tests/backends
+
+editors: $(READY) ## write the grammar that editors colour specs by, made from qtn.lark
+	$(BIN)/python -m qtnc.lsp.textmate grammar/vscode/syntaxes/qtn.tmLanguage.json
 
 conformance: $(READY) ## slow sweeps: real architectures through both exporters, more mutations, more kills
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"

@@ -1,5 +1,6 @@
 """What an editor may ask, and what answers it. What fails in an answer is noted, and the answer is none."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -35,6 +36,10 @@ def make_server() -> SpecServer:
 
 def _guarded(method: str, handler: Handler, server: SpecServer) -> Callable[[Any], Awaitable[Any]]:
     async def answer(params: Any) -> Any:
+        document = getattr(params, "text_document", None)
+        if document is not None and method != lsp.TEXT_DOCUMENT_DID_CLOSE:
+            if document.uri not in server.workspace.text_documents:
+                return None  # what is not open is not read
         try:
             return await handler(server, params)
         except Exception:
@@ -56,7 +61,7 @@ async def _settings_changed(server: SpecServer, params: lsp.DidChangeConfigurati
     if params.settings:
         server.configure(params.settings)
     await _ask_settings(server)
-    server.everything_changed()
+    server.changed()
 
 
 async def _ask_settings(server: SpecServer) -> None:
@@ -67,15 +72,11 @@ async def _ask_settings(server: SpecServer) -> None:
         (settings,) = await server.workspace_configuration_async(asked)
         if settings:
             server.configure(settings)
-            server.everything_changed()
+            server.changed()
 
 
-async def _files_changed(server: SpecServer, _: Any) -> None:
-    server.everything_changed()
-
-
-async def _changed(server: SpecServer, params: Any) -> None:
-    server.changed(params.text_document.uri)
+async def _changed(server: SpecServer, _: Any) -> None:
+    server.changed()
 
 
 async def _closed(server: SpecServer, params: lsp.DidCloseTextDocumentParams) -> None:
@@ -89,17 +90,21 @@ async def _shutdown(server: SpecServer, _: Any) -> None:
 async def _complete(server: SpecServer, params: lsp.CompletionParams) -> lsp.CompletionList | None:
     uri = params.text_document.uri
     reading, positions = await server.reading(uri), server.positions(uri)
-    place = place_at(positions.text, positions.offset(params.position))
-    if place is None:
-        return None
-    # What follows hangs on each character of a pattern: the editor asks again.
-    return lsp.CompletionList(place.leaf.kind != "NAME", items(offers(place, reading), place, positions))
+
+    def found() -> lsp.CompletionList | None:
+        place = place_at(positions.text, positions.offset(params.position))
+        if place is None:
+            return None
+        # What follows hangs on each character of a pattern: the editor asks again.
+        return lsp.CompletionList(place.leaf.kind != "NAME", items(offers(place, reading), place, positions))
+
+    return await asyncio.to_thread(found)
 
 
 async def _hover(server: SpecServer, params: lsp.HoverParams) -> lsp.Hover | None:
     uri = params.text_document.uri
     reading, positions = await server.reading(uri), server.positions(uri)
-    found = hover(reading, positions.offset(params.position))
+    found = await asyncio.to_thread(hover, reading, positions.offset(params.position))
     if found is None:
         return None
     text, span = found
@@ -183,18 +188,18 @@ async def _rename(server: SpecServer, params: lsp.RenameParams) -> lsp.Workspace
 
 async def _symbols(server: SpecServer, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
     uri = params.text_document.uri
-    return symbols(await server.reading(uri), server.positions(uri))
+    return await asyncio.to_thread(symbols, await server.reading(uri), server.positions(uri))
 
 
 async def _folds(server: SpecServer, params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange]:
     uri = params.text_document.uri
-    return list(folds(await server.reading(uri), server.positions(uri)))
+    return await asyncio.to_thread(folds, await server.reading(uri), server.positions(uri))
 
 
 async def _format(server: SpecServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit] | None:
     positions = server.positions(params.text_document.uri)
     try:
-        return edits.form_edits(Source("", positions.text), positions)
+        return await asyncio.to_thread(edits.form_edits, Source("", positions.text), positions)
     except edits.RefusedEditError:
         return None  # what is wrong is underlined already
 
@@ -204,7 +209,7 @@ FEATURES: Final[dict[str, tuple[Handler, Any]]] = {
     lsp.INITIALIZED: (_initialized, None),
     lsp.SHUTDOWN: (_shutdown, None),
     lsp.WORKSPACE_DID_CHANGE_CONFIGURATION: (_settings_changed, None),
-    lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: (_files_changed, None),
+    lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: (_changed, None),
     lsp.TEXT_DOCUMENT_DID_OPEN: (_changed, None),
     lsp.TEXT_DOCUMENT_DID_CHANGE: (_changed, None),
     lsp.TEXT_DOCUMENT_DID_SAVE: (_changed, None),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qtnc.errors import PluginError, printable
 from qtnc.lsp.told import ToldLayer
-from qtnc.spec.comparisons import MEANINGS, ways
+from qtnc.spec.comparisons import COUNTED, MEANINGS, ways
 from qtnc.spec.facts import axes, dtype_word
 from qtnc.spec.values import UNITS, WANTED, listing
 from qtnc.spec.wording import FORMS, FULLER
@@ -55,7 +55,7 @@ def of_option(option: Option) -> str:
 
 def of_field(field: str) -> str:
     """What a condition compares."""
-    return MEANINGS.get(field) or f"{ways(field)}"
+    return MEANINGS[field] if field in COUNTED else f"{MEANINGS[field]}; {ways(field)}"
 
 
 def of_layers(layers: Sequence[ToldLayer], total: int) -> str:

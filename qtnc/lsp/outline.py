@@ -42,8 +42,12 @@ def symbols(reading: Reading, positions: Positions) -> list[DocumentSymbol]:
     return [entry(statement) for statement in reading.found.tree.statements]
 
 
-def folds(reading: Reading, positions: Positions) -> Iterator[FoldingRange]:
+def folds(reading: Reading, positions: Positions) -> list[FoldingRange]:
     """Stages, statements of several lines, and comments of several lines."""
+    return list(_folds(reading, positions))
+
+
+def _folds(reading: Reading, positions: Positions) -> Iterator[FoldingRange]:
     spans = [(stage.start, end) for stage, end in _stages(reading)]
     spans += [(stretch.start, stretch.lexemes[-1].end) for stretch in reading.stretches]
     for start, end in spans:

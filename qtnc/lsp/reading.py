@@ -80,11 +80,11 @@ class Reading:
         """Where a name is declared first."""
         return next((m for m in self.mentions if m.declares and m.kind is kind and m.name == name), None)
 
-    def on(self, model: ToldModel) -> "Reading":
-        """The same with what is selected of a model."""
+    def on(self, model: ToldModel | None) -> "Reading":
+        """The same with what is selected of a model, where there is one."""
         spec = self.found.spec
-        if spec is None:
-            return replace(self, model=model)
+        if spec is None or model is None:
+            return replace(self, model=model, chosen=None, empty=())
         staged = tuple(rewrite for stage in spec.stages.values() for rewrite in stage.rewrites)
         whole = replace(spec, rewrites=(*spec.rewrites, *staged))
         settled = settle(whole, model.layers, model.paths, without=_unsettled(whole, self.found.errors))

@@ -74,23 +74,17 @@ class SpecServer(LanguageServer):
             known = await asyncio.to_thread(read, source, folder, self._texts())
             self._readings[uri] = known
         model = self._bindings.get(uri, Binding()).model
-        if model is not None and known.model is not model:
+        if known.model is not model:
             known = await asyncio.to_thread(known.on, model)
             self._readings[uri] = known
         return known
 
-    def changed(self, uri: str) -> None:
-        """Read a document anew, after a pause, and all others that are open: they may include it."""
-        for other in {uri, *self.workspace.text_documents}:
-            if (task := self._waiting.get(other)) is not None:
-                task.cancel()
-            self._waiting[other] = asyncio.create_task(self._look(other))
-
-    def everything_changed(self) -> None:
-        """Read all documents anew: files or settings are others."""
-        self._readings.clear()
+    def changed(self) -> None:
+        """Read all that is open anew, after a pause: one may include the other."""
         for uri in self.workspace.text_documents:
-            self.changed(uri)
+            if (task := self._waiting.get(uri)) is not None:
+                task.cancel()
+            self._waiting[uri] = asyncio.create_task(self._look(uri))
 
     def closed(self, uri: str) -> None:
         """Forget a document, and what was wrong with it."""

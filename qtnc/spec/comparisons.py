@@ -23,14 +23,17 @@ FIELDS = ("name", *COUNTED, "weight.shape", "weight.dtype")
 SIGNS: tuple[str, ...] = get_args(program.Sign)
 
 MEANINGS = {
+    "name": "the canonical name of the layer",
     "weight.elements": "elements of the weight",
     "weight.bytes": "bytes that the weight is stored in",
     "weight.rows": "M of a product x . W with W of M x N",
     "weight.columns": "N of a product x . W with W of M x N",
     "block": "the first number in the layer's name",
     "depth": "how many layers come before, or their share of all",
+    "weight.shape": "sides of the weight as stored",
+    "weight.dtype": "element type of the weight",
 }
-"""What a number counts."""
+"""What a field is of a layer."""
 
 ALIASES = {"float": "float32", "double": "float64", "half": "float16"}
 """What others call an element type."""

@@ -162,6 +162,16 @@ def spelling() -> dict[str, str]:
     return {**spelled, "_ARROW": "->"}
 
 
+def patterns() -> dict[str, str]:
+    """Regular expressions of the terminals that are spelled in more ways than one."""
+    return {t.name: t.pattern.value for t in _parser().terminals if not isinstance(t.pattern, PatternStr)}
+
+
+def expansions() -> list[tuple[str, tuple[str, ...]]]:
+    """The rules of the grammar: the name of each, and what it is made of."""
+    return [(str(r.origin.name), tuple(symbol.name for symbol in r.expansion)) for r in _parser().rules]
+
+
 @cache
 def vocabulary() -> Vocabulary:
     """Read from the grammar what it says about lines and words."""
