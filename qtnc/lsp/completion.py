@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lsprotocol.types import CompletionItem, CompletionItemKind, MarkupContent, MarkupKind, TextEdit
@@ -129,6 +130,8 @@ def files_offered(statement: type[Any], place: Place, reading: Reading) -> Itera
     """Files that a statement may name; in quotes where none is typed yet."""
     typed = place.typed if place.leaf.kind == "STRING" else ""
     for path in files_at(statement, typed, reading.folder):
+        if reading.folder / path == FilePath(reading.source.name):
+            continue  # itself
         text = path if place.leaf.kind == "STRING" else f'"{path}"'
         yield Offer(path, Kind.Folder if path.endswith("/") else Kind.File, text=text)
 

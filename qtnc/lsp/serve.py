@@ -42,7 +42,10 @@ def serve(log: Path | None = None) -> int:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server = make_server()
-    server.start_io(sys.stdin.buffer, answers)
+    try:
+        server.start_io(sys.stdin.buffer, answers)
+    except (ValueError, OverflowError):
+        logging.getLogger("qtnc.lsp").error("a message has a length that is none")
     return 0 if server.stopped else 1
 
 

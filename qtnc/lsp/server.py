@@ -54,6 +54,9 @@ class SpecServer(LanguageServer):
         self._waiting: dict[str, asyncio.Task[None]] = {}
         self._bindings: dict[str, Binding] = {}
 
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Nothing: what fails is noted where it does, and no matter of who is typing."""
+
     def configure(self, settings: Any) -> None:
         """Take the settings of an editor, `{"model": PATH}` or that under `qtnc`; others are none of ours."""
         if isinstance(settings, dict):

@@ -1,4 +1,4 @@
-"""The grammar of the language as editors colour it: a TextMate grammar, made from `qtn.lark` and the words of the tables.
+"""The language as editors colour it: a TextMate grammar, made from `qtn.lark` and the words of the tables.
 
 ``python -m qtnc.lsp.textmate FILE`` writes it. A line is coloured without what stands around it, so that it knows less
 than the parser: a word of the language is one wherever it may be one.
@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,7 +109,7 @@ def _names() -> Iterator[Rule]:
     followed = {
         spelled[before]
         for _, symbols in expansions()
-        for before, after in zip(symbols, symbols[1:], strict=False)
+        for before, after in pairwise(symbols)
         if after == "NAME" and spelled.get(before) in keywords - joining
     }
     yield _rule(
