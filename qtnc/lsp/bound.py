@@ -88,7 +88,7 @@ class Models:
             stat = path.stat()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise NoModelError(f"`{printable(str(path))}` cannot be read: {reason.lower()}") from error
+            raise NoModelError(f"`{printable(path.name)}` cannot be read: {reason.lower()}") from error
         key = (path, stat.st_mtime_ns, stat.st_size)
         if key not in self._tasks:
             while len(self._tasks) >= KEPT:

@@ -32,7 +32,8 @@ def hover(reading: Reading, offset: int) -> tuple[str, Span] | None:
     path = meaning_at(reading, stretch, lexeme)
     span = Span(reading.source, lexeme.start, lexeme.end)
     text = _named(path, reading) if path else None
-    if text is None and lexeme.text.isalpha() and not path:
+    # `top` and its like are kept in the tree, to be told apart, and are words of the language.
+    if text is None and lexeme.text.isalpha() and (not path or path[-1].field == "word"):
         text = meanings.of_statement(stretch.lexemes[0].text)
     return (text, span) if text else None
 

@@ -1,13 +1,14 @@
 """What may come next in a statement that is begun: words, and what a name or a string would stand for there.
 
 Nothing of the language is listed here: the parser is asked. What a name would be is found by finishing the statement
-in the shortest way and looking where in its tree the name went.
+in a short way and looking where in its tree the name went.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, Final
 
 from lark import Token, UnexpectedToken
@@ -20,7 +21,7 @@ from qtnc.spec.syntax import begin, build, spelling, token_for
 END: Final = "$END"
 
 SEARCHED: Final = 2000
-"""Parser states that are tried to finish a statement; the longest end takes some tens."""
+"""Parser states that are tried to finish a statement; those after a hundred open brackets take most."""
 
 FILLERS: Final = {"STRING": '""', "REGEX": 're""', "RECIPE": "<a>", "NUMBER": "1", "SHAPE": "*x1", "COMPARATOR": "<"}
 """How terminals that are not spelled in one way are made up."""
@@ -131,7 +132,7 @@ def _one_more(parser: InteractiveParser, kind: str) -> InteractiveParser:
 
 @lru_cache(maxsize=1024)
 def _endings(before: tuple[str, ...], leaf: str) -> tuple[tuple[str, ...], ...]:
-    """Shortest ends of a statement after terminals and a leaf, one for each terminal that may follow the leaf."""
+    """Short ends of a statement after terminals and a leaf, one for each terminal that may follow the leaf."""
     parser = begin()
     try:
         for kind in (*before, leaf):
@@ -142,15 +143,17 @@ def _endings(before: tuple[str, ...], leaf: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _ending(parser: InteractiveParser, first: str) -> tuple[str, ...] | None:
-    """Shortest end of a statement that begins with a terminal; None where it is too far."""
+    """A short end of a statement that begins with a terminal; None where it is too far."""
     if first == END:
         return ()
-    waiting: deque[tuple[InteractiveParser, str, tuple[str, ...]]] = deque([(parser, first, ())])
+    # Nearest to the end is what has least open, before what has said least: closing a bracket must be progress.
+    order = count()
+    waiting: list[tuple[int, int, InteractiveParser, str, tuple[str, ...]]] = [(0, next(order), parser, first, ())]
     seen: set[tuple[Any, ...]] = set()
     for _ in range(SEARCHED):
         if not waiting:
             break
-        before, kind, said = waiting.popleft()
+        *_, before, kind, said = heappop(waiting)
         after = _one_more(before, kind)
         stack = tuple(after.parser_state.state_stack)
         if stack in seen:
@@ -159,7 +162,8 @@ def _ending(parser: InteractiveParser, first: str) -> tuple[str, ...] | None:
         accepted = _accepted(after)
         if END in accepted:
             return (*said, kind)
-        waiting += [(after, following, (*said, kind)) for following in accepted]
+        for following in accepted:
+            heappush(waiting, (len(said) + 2 * len(stack), next(order), after, following, (*said, kind)))
     return None
 
 

@@ -12,8 +12,8 @@ from lsprotocol import types as lsp
 GOOD = "qtn 1\nselect all = MatMul\nrewrite all -> lowrank(rank: 2)\nemit onnx\n"
 
 
-def place(range: lsp.Range) -> tuple[int, int, int, int]:
-    return (range.start.line, range.start.character, range.end.line, range.end.character)
+def place(found: lsp.Range) -> tuple[int, int, int, int]:
+    return (found.start.line, found.start.character, found.end.line, found.end.character)
 
 
 def test_what_it_can_do_is_said(editor: Any) -> None:
@@ -40,7 +40,17 @@ def test_all_mistakes_show_as_they_are_typed_and_go_as_they_are_mended(editor: A
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "#", "qtn", "qtn 1\nselect", "qtn 1\nselect a = (MatMul", 'qtn 1\nselect a = M where name ~ "x', "{", "\0"],
+    [
+        "",
+        "\n",
+        "#",
+        "qtn",
+        "qtn 1\nselect",
+        "qtn 1\nselect a = (MatMul",
+        'qtn 1\nselect a = M where name ~ "x',
+        "{",
+        "\0",
+    ],
 )
 def test_what_is_half_typed_is_answered(editor: Any, text: str) -> None:
     editor.write(text)
@@ -70,7 +80,7 @@ def test_a_long_spec_is_read(editor: Any) -> None:
 
 def test_what_is_wrong_in_an_included_file_shows_at_its_include(editor: Any) -> None:
     part = editor.folder / "part.qtn"
-    part.write_text("qtn 1\nselect inner = MatMul where nam ~ \"x\"\n")
+    part.write_text('qtn 1\nselect inner = MatMul where nam ~ "x"\n')
     editor.write('qtn 1\ninclude "part.qtn"\nrewrite inner -> lowrank(rank: 2)\nemit onnx\n')
     (found,) = editor.diagnostics()
     assert place(found.range) == (1, 0, 1, 18)
