@@ -16,7 +16,7 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from qtnc.source import Source, Span
 from qtnc.spec.layout import Lexeme
-from qtnc.spec.syntax import begin, build, spelling, token_for
+from qtnc.spec.syntax import begin, build, spelling, token_for, vocabulary
 
 END: Final = "$END"
 
@@ -162,7 +162,7 @@ def _ending(parser: InteractiveParser, first: str) -> tuple[str, ...] | None:
         accepted = _accepted(after)
         if END in accepted:
             return (*said, kind)
-        for following in accepted:
+        for following in sorted(accepted, key=lambda kind: kind not in vocabulary().closings):
             heappush(waiting, (len(said) + 2 * len(stack), next(order), after, following, (*said, kind)))
     return None
 
