@@ -113,7 +113,9 @@ class Editor:
         return answer
 
     def close(self) -> tuple[int, str]:
-        """End the session as the protocol has it; the exit code, and what stood on stderr."""
+        """End the session as the protocol has it, once; the exit code, and what stood on stderr."""
+        if self.loop.is_closed():
+            return self.end
         self.run(self.client.shutdown_async(None))
         self.client.exit(None)
         return self.left()
@@ -127,7 +129,8 @@ class Editor:
         code = self.run(server.wait())
         self.run(self.client.stop())
         self.loop.close()
-        return code, said
+        self.end = code, said
+        return self.end
 
 
 @pytest.fixture

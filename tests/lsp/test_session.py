@@ -1,6 +1,7 @@
 """A spec as it is typed: what is wrong with it, which model it is about, and what else an editor asks."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -181,3 +182,27 @@ def test_a_document_that_is_closed_has_no_mistakes(editor: Any) -> None:
     editor.until(lambda: editor.published[document.uri].diagnostics == ())
     hover = editor.client.text_document_hover_async(lsp.HoverParams(document, lsp.Position(0, 0)))
     assert editor.run(hover) is None
+
+
+def test_a_model_that_takes_for_ever_holds_nothing_up(
+    editors: Callable[..., Any], tmp_path: Path, toys: ModuleType
+) -> None:
+    home, pid = tmp_path / "slow", tmp_path / "pid"
+    home.mkdir()
+    slow = f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    (home / "sitecustomize.py").write_text(
+        f"import os, sys, time\nif 'qtnc.lsp.telling' in sys.orig_argv:\n    {slow}\n"
+    )
+    editor = editors(None, {**os.environ, "PYTHONPATH": str(home)})
+    toys.write(toys.mlp(), editor.folder / "m.onnx")
+    editor.write("nonsense")
+    assert editor.diagnostics()
+    editor.until(lambda: pid.exists() and pid.read_text() != "")
+    assert editor.completions("qtn 1\nsel").keys() >= {"select"}
+    editor.write(GOOD)
+    assert editor.diagnostics() == []
+    assert editor.close() == (0, "")
+    with pytest.raises(ProcessLookupError):
+        while True:  # it is ended, and the system may take a while to say so
+            os.kill(int(pid.read_text()), 0)
+            time.sleep(0.05)
