@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hybrid minilm test check golden reference docs conformance bench clean
+.PHONY: help demo hybrid minilm test check golden editors reference docs conformance bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -35,6 +35,9 @@ check: $(READY) ## static checks: formatting, lint, types
 
 golden: $(READY) ## write the golden files anew; read the diff before you commit it
 	$(BIN)/pytest --update-golden tests/backends
+
+editors: $(READY) ## write the grammar that editors colour specs by, made from qtn.lark
+	$(BIN)/python -m qtnc.lsp.textmate grammar/vscode/syntaxes/qtn.tmLanguage.json
 
 reference: $(READY) ## write docs/reference.md anew from the grammar and the tables beside the code
 	$(BIN)/python docs/site/reference.py

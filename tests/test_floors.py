@@ -28,6 +28,7 @@ FLOORS = [
     {"qtnc.run"},
     {"qtnc.reduce"},
     {"qtnc.compiler"},
+    {"qtnc.lsp"},
     {"qtnc.cli", "qtnc.api", "qtnc.testing"},
     {"qtnc.__main__"},
 ]

@@ -24,6 +24,7 @@ from qtnc.cli import (
     planning,
     reducing,
     running,
+    serving,
     structures,
     verifying,
     why,
@@ -140,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         passes,
         structures,
         caching,
+        serving,
     ):
         command.add(commands)
     return parser

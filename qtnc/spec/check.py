@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from qtnc.errors import Diagnostic, PluginError, SpecError, did_you_mean
+from qtnc.errors import Diagnostic, PluginError, did_you_mean
 from qtnc.plugins.allowed import Allowed
 from qtnc.rewrite.rule import SpecRule
 from qtnc.source import Span
@@ -21,7 +21,7 @@ from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.unknown import path_of, unknown_base
 from qtnc.spec.used import Uses
 from qtnc.spec.values import RefusedError, count, fraction, listing
-from qtnc.spec.wording import MAX_ERRORS, clip, in_order
+from qtnc.spec.wording import MAX_ERRORS, clip
 from qtnc.structures.options import options_of
 from qtnc.structures.plugins import at_hand
 
@@ -36,7 +36,7 @@ def check(
     folder: Path,
     given: Mapping[str, tree.Value] | None = None,
     allowed: Allowed | None = None,
-) -> program.Spec:
+) -> tuple[program.Spec, list[Diagnostic]]:
     """Check a spec and give it its meaning.
 
     Parameters
@@ -56,18 +56,16 @@ def check(
     allowed
         What code of others may run; anything where nothing is said.
 
-    Raises
-    ------
-    SpecError
-        With every mistake, in order of place.
+    Returns
+    -------
+    Spec, list of Diagnostic
+        What it means, as far as it means anything, and every mistake.
     """
     checker = _Checker(spec, structures, backends, folder, given or {}, allowed or Allowed())
     checker.errors += nothing_emitted(spec, backends)
     checker.every(spec.statements)
     checker.errors += nothing_to_verify(spec, backends, checker.emits.values(), checker.verifies.values())
-    if checker.errors:
-        raise SpecError(*in_order(checker.errors))
-    return checker.result()
+    return checker.result(), checker.errors
 
 
 @dataclass

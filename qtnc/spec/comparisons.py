@@ -23,14 +23,17 @@ FIELDS = ("name", *COUNTED, "weight.shape", "weight.dtype")
 SIGNS: tuple[str, ...] = get_args(program.Sign)
 
 MEANINGS = {
+    "name": "the canonical name of the layer",
     "weight.elements": "elements of the weight",
     "weight.bytes": "bytes that the weight is stored in",
     "weight.rows": "M of a product x . W with W of M x N",
     "weight.columns": "N of a product x . W with W of M x N",
     "block": "the first number in the layer's name",
     "depth": "how many layers come before, or their share of all",
+    "weight.shape": "sides of the weight as stored",
+    "weight.dtype": "element type of the weight",
 }
-"""What a number counts."""
+"""What a field is of a layer."""
 
 ALIASES = {"float": "float32", "double": "float64", "half": "float16"}
 """What others call an element type."""
@@ -58,7 +61,7 @@ def fact(node: tree.Fact) -> program.Fact:
         return _comparison(field, node)
     if field not in COUNTED:
         how = "listed" if isinstance(node, tree.Membership) else "divided"
-        raise RefusedError(f"`{field}` is no number and cannot be {how}", node.field.span, _ways(field))
+        raise RefusedError(f"`{field}` is no number and cannot be {how}", node.field.span, ways(field))
     if isinstance(node, tree.Divisible):
         return program.DivisibleBy(
             field, count("`divisible by`", node.divisor, doc=f"as in `{field} divisible by 64`"), node.span
@@ -86,7 +89,7 @@ def _comparison(field: str, node: tree.Comparison) -> program.Fact:
 def _name(node: tree.Comparison) -> program.NameIs:
     sign, value = node.comparator, node.value
     if sign.text != "~":
-        raise RefusedError(f"`name` is matched by `~`, not compared by `{sign.text}`", sign.span, _ways("name"))
+        raise RefusedError(f"`name` is matched by `~`, not compared by `{sign.text}`", sign.span, ways("name"))
     if not isinstance(value, tree.String | tree.Regex):
         near = f'did you mean `"{clip(value.text)}"`?' if isinstance(value, tree.Name) else None
         message = f'`name` is matched by a glob or `re"..."`, not `{clip(value.span.text)}`'
@@ -124,7 +127,7 @@ def _equality(field: str, node: tree.Comparison) -> Literal["==", "!="]:
     sign = node.comparator
     if sign.text not in ("==", "!="):
         message = f"`{field}` is compared by `==` or `!=`, not by `{sign.text}`"
-        raise RefusedError(message, sign.span, _ways(field))
+        raise RefusedError(message, sign.span, ways(field))
     return cast("Literal['==', '!=']", sign.text)
 
 
@@ -145,14 +148,14 @@ def _dtype(value: tree.Value) -> str:
     return word
 
 
-def _ways(field: str) -> str:
+def ways(field: str) -> str:
     """How a field that is no number is compared."""
-    ways: dict[str, Collection[str]] = {
+    known: dict[str, Collection[str]] = {
         "name": ('name ~ "GLOB"', 'name ~ re"REGEX"'),
         "weight.shape": ("weight.shape == 384x1536", "weight.shape == *x1536"),
         "weight.dtype": ("weight.dtype == float32",),
     }
-    return f"write {listing(ways[field], 'or')}"
+    return f"write {listing(known[field], 'or')}"
 
 
 def pattern_of(value: tree.String | tree.Regex) -> Pattern:

@@ -1,7 +1,7 @@
 """Includes to the statements that they stand for: recipes that ship, and files in the folder of the spec."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,10 @@ MAX_DEPTH = 16
 
 
 def expanded(
-    spec: tree.SpecTree, errors: Iterable[Diagnostic], folder: Path
+    spec: tree.SpecTree,
+    errors: Iterable[Diagnostic],
+    folder: Path,
+    read: Callable[[Path], str] = read_text,
 ) -> tuple[tree.SpecTree, tuple[Diagnostic, ...]]:
     """Put statements in place of includes.
 
@@ -34,6 +37,8 @@ def expanded(
         What was read of a spec, and what is wrong with it.
     folder
         That of the spec: its includes start there, and no file outside it is read.
+    read
+        The text of a file.
 
     Returns
     -------
@@ -45,7 +50,7 @@ def expanded(
     SpecError
         With all of that, where a file cannot be read: what it declares is not known then.
     """
-    reader = _Reader(folder, MAX_LENGTH - len(spec.source.text), [*errors, *header_faults(spec)])
+    reader = _Reader(folder, MAX_LENGTH - len(spec.source.text), [*errors, *header_faults(spec)], read)
     reader.places[Path(spec.source.name).name] = None
     statements = tuple(reader.statements(spec, reader.root))
     if reader.unread:
@@ -68,12 +73,14 @@ class _Reader:
     ----------
     left : characters that may still be read.
     errors, unread : what is wrong inside of files, and with files that could not be read.
+    open : reads the text of a file.
     places : where each file or recipe is included, by its path from the folder; None for the spec itself.
     """
 
     folder: Path
     left: int
     errors: list[Diagnostic]
+    open: Callable[[Path], str]
     unread: list[Diagnostic] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
     places: dict[str, Span | None] = field(default_factory=dict)
@@ -108,7 +115,7 @@ class _Reader:
             name, folder = found.relative_to(self.root).as_posix(), found.parent
             path = self.folder / name
             self.once(name, node)
-            text = _text(path, node.file)
+            text = self.text(path, node.file)
         self.left -= len(text)
         if self.left < 0:
             raise RefusedError(f"a spec and what it includes have at most {MAX_LENGTH:,} characters", node.file.span)
@@ -125,6 +132,13 @@ class _Reader:
     def find(self, file: tree.String, folder: Path) -> Path:
         """Find a file from the folder of the source that includes it, links followed."""
         return found_inside(file, folder, self.root, ENDING, "include")
+
+    def text(self, path: Path, file: tree.String) -> str:
+        """Read the text of a file that is included."""
+        try:
+            return self.open(path)
+        except SpecError as error:
+            raise RefusedError(error.diagnostics[0].message, file.span) from error
 
     def once(self, name: str, node: tree.Include) -> None:
         """Refuse what is included already: its names would be declared twice, if it ever ended."""
@@ -148,10 +162,3 @@ def _recipe(recipe: tree.Recipe) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return listing(f"<{name}>" for name in names)
-
-
-def _text(path: Path, file: tree.String) -> str:
-    try:
-        return read_text(path)
-    except SpecError as error:
-        raise RefusedError(error.diagnostics[0].message, file.span) from error

@@ -112,10 +112,37 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part 
     what they are read as: where arithmetic stands, a sign is one.
     """
     block = stretch.block.word if stretch.block else None
-    parser = _parser().parse_interactive("", start=f"in_{block}" if block else "statement")
+    parser = begin(block)
     read: list[Lexeme] = []
     token = Token("", "")
-    left = stretch.lexemes[::-1]
+    for token in tokens_for(parser, stretch.lexemes, block):
+        lexeme = Lexeme(token.type, str(token), token.start_pos or 0, token.line or 1)
+        try:
+            parser.feed_token(token)
+        except UnexpectedToken:
+            # A reserved word may have passed for a name: `-> best of {...}`.
+            if read[-1].text in vocabulary().reserved:
+                return wording.not_yet(read[-1].text, Span(source, read[-1].start, read[-1].end))
+            return _expected(parser, Span(source, lexeme.start, lexeme.end), read, block)
+        read.append(lexeme)
+    try:
+        parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
+    except UnexpectedToken:
+        return _expected(parser, Span(source, read[-1].end, read[-1].end), read, block)
+    return build(source, parsed)
+
+
+def begin(block: str | None = None) -> InteractiveParser:
+    """Parser at the beginning of a statement, in a block that begins with this word."""
+    return _parser().parse_interactive("", start=f"in_{block}" if block else "statement")
+
+
+def tokens_for(parser: InteractiveParser, lexemes: Iterable[Lexeme], block: str | None) -> Iterator[Token]:
+    """Lexemes as the parser takes them where they stand; it is fed each before the next is asked for.
+
+    A word is a name where a name may come and not the word; where arithmetic is taken, a sign stands alone.
+    """
+    left = [*lexemes][::-1]
     while left:
         lexeme = left.pop()
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
@@ -124,19 +151,11 @@ def _parse(source: Source, stretch: Stretch) -> tree.Statement | rule_tree.Part 
             lexeme = left.pop()
         word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators
         kind = "NAME" if word and lexeme.kind not in choices and "NAME" in choices else lexeme.kind
-        token = Token(kind, lexeme.text, lexeme.start, end_pos=lexeme.end)
-        try:
-            parser.feed_token(token)
-        except UnexpectedToken:
-            # A reserved word may have passed for a name: `-> best of {...}`.
-            if read[-1].text in vocabulary().reserved:
-                return wording.not_yet(read[-1].text, Span(source, read[-1].start, read[-1].end))
-            return _expected(parser, Span(source, lexeme.start, lexeme.end), read, block)
-        read.append(replace(lexeme, kind=kind))
-    try:
-        parsed = parser.feed_eof(token)  # type: ignore[no-untyped-call]
-    except UnexpectedToken:
-        return _expected(parser, Span(source, read[-1].end, read[-1].end), read, block)
+        yield Token(kind, lexeme.text, lexeme.start, lexeme.line, end_pos=lexeme.end)
+
+
+def build(source: Source, parsed: Any) -> "tree.Statement | rule_tree.Part":
+    """What a parse of a whole statement of ``source`` stands for."""
     built: tree.Statement | rule_tree.Part = _Build(source).transform(parsed)
     return built
 
@@ -156,7 +175,7 @@ def signed(lexeme: Lexeme) -> list[Lexeme]:
 
 def _expected(parser: InteractiveParser, place: Span, read: list[Lexeme], block: str | None) -> Diagnostic:
     accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-    return wording.expected(place, read, accepted, _spelling(), block)
+    return wording.expected(place, read, accepted, spelling(), block)
 
 
 LISTS = ("operator", "opening", "closing", "computing", "arithmetic", "foreign", "reserved", "mistake")
@@ -177,10 +196,20 @@ def lexemes(text: str) -> list[Lexeme]:
 
 
 @cache
-def _spelling() -> dict[str, str]:
+def spelling() -> dict[str, str]:
     """Terminals that are spelled in one way, and how."""
     spelled = {t.name: t.pattern.value for t in _parser().terminals if isinstance(t.pattern, PatternStr)}
     return {**spelled, "_ARROW": "->"}
+
+
+def patterns() -> dict[str, str]:
+    """Regular expressions of the terminals that are spelled in more ways than one."""
+    return {t.name: t.pattern.value for t in _parser().terminals if not isinstance(t.pattern, PatternStr)}
+
+
+def expansions() -> list[tuple[str, tuple[str, ...]]]:
+    """The rules of the grammar: the name of each, and what it is made of."""
+    return [(str(r.origin.name), tuple(symbol.name for symbol in r.expansion)) for r in _parser().rules]
 
 
 @cache
@@ -193,7 +222,7 @@ def vocabulary() -> Vocabulary:
     def words(rule: str, order: Iterable[str]) -> tuple[str, ...]:
         """Words that begin the statements of a rule."""
         expansions = [r.expansion for r in _parser().rules if r.origin.name in kinds(rule)]
-        begin = {_spelling()[e[0].name] for e in expansions}
+        begin = {spelling()[e[0].name] for e in expansions}
         return tuple(word for word in order if word in begin)
 
     return Vocabulary(
@@ -203,10 +232,10 @@ def vocabulary() -> Vocabulary:
         mistakes=kinds("mistake"),
         statements=words("statement", wording.FORMS),
         blocks={block: words(f"in_{block}", forms) for block, forms in wording.INSIDE.items()},
-        computing=frozenset(_spelling()[kind] for kind in kinds("computing")),
+        computing=frozenset(spelling()[kind] for kind in kinds("computing")),
         arithmetic=kinds("arithmetic"),
         foreign=kinds("foreign"),
-        reserved=tuple(sorted(_spelling()[kind] for kind in kinds("reserved"))),
+        reserved=tuple(sorted(spelling()[kind] for kind in kinds("reserved"))),
     )
 
 

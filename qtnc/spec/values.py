@@ -27,6 +27,16 @@ UNITS = {
 LARGEST = 2**63 - 1
 """Sizes of tensors are 64-bit; nothing in a spec is larger."""
 
+WANTED: dict[Kind, str] = {
+    "count": "a whole number from 1",
+    "fraction": "a percentage above 0% and up to 100%",
+    "number": "a number from 0",
+    "sites": "`auto`, a whole number or a list such as `[8x16, 16x24]`",
+    "text": "a string in double quotes",
+    "word": "one of some words",
+}
+"""What an option of each kind takes."""
+
 _NUMBER = re.compile(
     r"(?P<digits>[-+]?(?=\.?[0-9])(?:[0-9]+(?:_[0-9]+)*)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)"
     r"(?P<unit>[A-Za-z]*)(?P<percent>%?)"
@@ -83,7 +93,7 @@ def fraction(what: str, value: Value, doc: str | None = None) -> float:
         if not read.percent and 0 < read.value <= 100:
             share = read.value * 100 if read.value < 1 else read.value
             doc = f"did you mean `{share.normalize():f}%`?"
-    raise _unlike(what, "a percentage above 0% and up to 100%", value, doc)
+    raise _unlike(what, WANTED["fraction"], value, doc)
 
 
 def _count(option: Option, value: Value) -> int:
@@ -101,8 +111,8 @@ def _number(option: Option, value: Value) -> float:
             return float(read.value)
         if read.percent and read.value >= 0:
             way_out = f"did you mean `{(read.value / 100).normalize():f}`?"
-            raise _unlike(f"`{option.name}`", "a number from 0", value, way_out)
-    raise _unlike(f"`{option.name}`", "a number from 0", value, _doc(option))
+            raise _unlike(f"`{option.name}`", WANTED["number"], value, way_out)
+    raise _unlike(f"`{option.name}`", WANTED["number"], value, _doc(option))
 
 
 def _sites(option: Option, value: Value) -> str | int | Sites:
@@ -115,7 +125,7 @@ def _sites(option: Option, value: Value) -> str | int | Sites:
         if not value.items:
             raise RefusedError(f"{what} has no site", value.span, _doc(option))
         return tuple(_site(item) for item in value.items)
-    raise _unlike(what, "`auto`, a whole number or a list such as `[8x16, 16x24]`", value, _doc(option))
+    raise _unlike(what, WANTED["sites"], value, _doc(option))
 
 
 def _site(value: Value) -> tuple[int, int]:
@@ -130,7 +140,7 @@ def _text(option: Option, value: Value) -> str:
     if isinstance(value, String):
         return value.text
     near = f'did you mean `"{clip(value.text)}"`?' if isinstance(value, Name) else _doc(option)
-    raise _unlike(f"`{option.name}`", "a string in double quotes", value, near)
+    raise _unlike(f"`{option.name}`", WANTED["text"], value, near)
 
 
 def _word(option: Option, value: Value) -> str:
