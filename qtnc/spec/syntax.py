@@ -1,7 +1,7 @@
 """Text to tree. All syntax errors of a source are found at once; the only file that knows the parser generator."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
