@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from constructs import Entry, entries
 
 from qtnc.backends.options import BACKENDS
+from qtnc.rewrite.functions import FUNCTIONS, Function
+from qtnc.rewrite.operators import CLASSES
 from qtnc.source import Source
 from qtnc.spec import include, layout, pattern, syntax, tree
 from qtnc.spec.check import READER
@@ -25,7 +27,7 @@ from qtnc.spec.rank import AT_STRUCTURE, KEYS, TOLD
 from qtnc.spec.settings import GOALS
 from qtnc.spec.values import LARGEST, UNITS, listing
 from qtnc.spec.wording import FORMS, FULLER, MAX_ERRORS
-from qtnc.structures.listing import summary_of
+from qtnc.structures.listing import first_paragraph
 from qtnc.structures.options import KINDS, Option, options_of
 from qtnc.structures.registry import STRUCTURES
 
@@ -153,14 +155,38 @@ def _keys() -> Iterator[str]:
     )
 
 
-_BESIDE: Mapping[str, Callable[[], Iterator[str]]] = {"selection": _keys, "condition": _fields}
+def _classes() -> Iterator[str]:
+    yield "An operator is one of ONNX, one of another domain with dots before it, or a class of operators:"
+    yield _table(["class", "operators"], ([f"`{name}`", ", ".join(sorted(ops))] for name, ops in CLASSES.items()))
+
+
+def _functions() -> Iterator[str]:
+    yield "What is called is an operator, a captured operation, or one of these functions:"
+    yield _table(
+        ["function", "gives", "which is"], ([_call(n, f), f.result.value, f.meaning] for n, f in FUNCTIONS.items())
+    )
+
+
+def _call(name: str, function: Function) -> str:
+    words = [sort.name.lower() for sort in function.parameters]
+    sure = len(words) - function.optional
+    words[sure:] = [f"[{word}]" for word in words[sure:]]
+    return f"`{name}({', '.join([*words, *(['...'] if function.rest else [])])})`"
+
+
+_BESIDE: Mapping[str, Callable[[], Iterator[str]]] = {
+    "selection": _keys,
+    "condition": _fields,
+    "pattern": _classes,
+    "formula": _functions,
+}
 """What stands beside a rule and is defined by a table."""
 
 
 def _owners(owners: Mapping[str, type[Any]]) -> Iterator[str]:
     for name, owner in owners.items():
         yield f"### `{name}`"
-        notes = [summary_of(owner)]
+        notes = [first_paragraph(owner.__doc__ or "")]
         if getattr(owner, "wraps", False):
             notes.append("Stands before another structure, after `|`.")
         if getattr(owner, "selects", False):
