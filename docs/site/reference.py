@@ -182,7 +182,7 @@ def _default(option: Option) -> str:
         case _, None:
             return ""
         case "fraction", share:
-            return f"`{share:.10%}`".replace(".0000000000", "")
+            return f"`{share * 100:g}%`"
         case _, int(number):
             return f"`{number:_}`"
         case _, other:
