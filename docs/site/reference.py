@@ -59,10 +59,11 @@ def _statements(statements: Sequence[Entry]) -> Iterator[str]:
         word = str(entry.word)
         forms = dict.fromkeys([FORMS[word], *(form for (first, _), form in FULLER.items() if first == word)])
         yield f"### `{word}`"
-        yield f"{entry.prose} Explained [here](language.md#{word})."
+        yield f"{entry.prose} Since qtnc {entry.since}. [More of it](language.md#{word})."
         yield _block("text", *forms)
-        yield f"Since qtnc {entry.since}."
+        yield "For example:"
         yield _block("qtn", *entry.examples)
+        yield "In the grammar:"
         yield _block("text", entry.rules)
 
 
@@ -207,7 +208,7 @@ def _default(option: Option) -> str:
         case _, None:
             return ""
         case "fraction", share:
-            return f"`{share:.10%}`".replace(".0000000000", "")
+            return f"`{share * 100:g}%`"
         case _, int(number):
             return f"`{number:_}`"
         case _, other:
