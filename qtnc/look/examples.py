@@ -30,6 +30,14 @@ class Shown:
     error: float
 
 
+class _Told(SpecRule):
+    """What an example says as a rule, which holds of its own graph alone: results that it does not replace stay."""
+
+    @property
+    def shared(self) -> frozenset[str]:  # type: ignore[override]
+        return self.matcher.names
+
+
 def run_examples(rules: Iterable[SpecRule]) -> tuple[Shown, ...]:
     """Carry out all examples.
 
@@ -64,7 +72,7 @@ def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
     if not applied.times:
         raise _wrong(example, f"rule `{rule.name}` does not apply; {missed(applied)}")
     expected = before.clone()
-    told = SpecRule(rule.name, example.before, (), example.after, rule.within, (), example.span)
+    told = _Told(rule.name, example.before, (), example.after, rule.within, (), example.span)
     (meant,) = apply_rules(expected, [told], at_most=1)
     if not meant.times:
         raise _wrong(example, f"`after` says nothing of what is `before`; {missed(meant)}")

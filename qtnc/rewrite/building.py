@@ -11,7 +11,7 @@ from qtnc.ir.dialect import is_qtn
 from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.rewrite.found import Match, decline
 from qtnc.rewrite.measures import is_const
-from qtnc.rewrite.operands import Operand, Schema, attribute_for, in_type, wanted_type
+from qtnc.rewrite.operands import Operand, Schema, attribute_for, fitted, in_type, wanted_type
 from qtnc.rewrite.results import infer_results
 from qtnc.rewrite.schemas import schema_of
 
@@ -88,7 +88,7 @@ class Builder:
             if operand is None or isinstance(operand, ir.Value):
                 read.append(operand)
             elif isinstance(operand, np.ndarray | np.generic):
-                read.append(self.constant(np.asarray(operand), self._name_there(op, k)))
+                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), self._name_there(op, k)))
             else:
                 read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
         return read

@@ -103,8 +103,6 @@ class Computing:
         for one in apply.inputs:
             read = None if one is None else self.term(one)
             inputs += read if isinstance(read, tuple) and any(isinstance(v, ir.Value) for v in read) else [read]
-            if isinstance(read, np.ndarray) and one is not None:
-                inputs[-1] = self._build.constant(read, self.source_of(one))
         while inputs and inputs[-1] is None:
             inputs.pop()
         attributes = {name: self._attribute(value) for name, value in apply.attributes}

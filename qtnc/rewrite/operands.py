@@ -43,6 +43,14 @@ def in_type(numbers: float | Sequence[int], dtype: ir.DataType) -> NDArray[Any]:
     return array
 
 
+def fitted(array: NDArray[Any], k: int, inputs: Sequence[Operand], schema: Schema | None) -> NDArray[Any]:
+    """Computed floats in the type of the values that they are read with, where the operator wants one for all."""
+    wanted = wanted_type(k, inputs, schema)
+    mine = ir.DataType.from_numpy(array.dtype)
+    both = schema is not None and wanted.is_floating_point() and mine.is_floating_point()
+    return array.astype(wanted.numpy()) if both and wanted != mine else array
+
+
 def attribute_for(name: str, value: Any, schema: Schema | None) -> ir.Attr:
     """An attribute of the type that its operator gives it."""
     kind = schema.attributes[name].type if schema and name in schema.attributes else None

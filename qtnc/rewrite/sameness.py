@@ -1,12 +1,14 @@
 """Whether two graphs compute the same in the same way, and what one looks like as an expression."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
 
+from qtnc.rewrite.likeness import equal
 from qtnc.rewrite.measures import is_const
+from qtnc.rewrite.schemas import plain
 
 CLOSE: Final = 1e-5
 """Relative difference of constants that were computed in another order."""
@@ -37,7 +39,8 @@ def _equal(a: ir.Value, b: ir.Value, known: dict[tuple[ir.Value, ir.Value], bool
         return first is second and a.name == b.name
     return (
         (first.domain, first.op_type, a.index()) == (second.domain, second.op_type, b.index())
-        and _attributes(first) == _attributes(second)
+        and first.attributes.keys() == second.attributes.keys()
+        and all(_same_attribute(first.attributes[name], second.attributes[name]) for name in first.attributes)
         and len(first.inputs) == len(second.inputs)
         and all(_same(x, y, known) for x, y in zip(first.inputs, second.inputs, strict=True))
     )
@@ -52,8 +55,8 @@ def _close(a: ir.Value, b: ir.Value) -> bool:
     return bool(np.allclose(x.astype(np.float64), y.astype(np.float64), rtol=CLOSE, atol=CLOSE, equal_nan=True))
 
 
-def _attributes(node: ir.Node) -> Any:
-    return {name: str(attribute.value) for name, attribute in node.attributes.items()}
+def _same_attribute(a: ir.Attr, b: ir.Attr) -> bool:
+    return equal(plain(a), plain(b)) or str(a.value) == str(b.value)
 
 
 def expression(value: ir.Value | None) -> str:
