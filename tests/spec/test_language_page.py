@@ -19,6 +19,7 @@ from qtnc.spec.program import Spec
 from qtnc.spec.rank import KEYS
 from qtnc.spec.read import read_source
 from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
+from qtnc.spec.rules import MAX_PARTS
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import Kind, options_of
@@ -111,6 +112,7 @@ def test_kinds_are_listed() -> None:
 
 def test_limits_of_rules() -> None:
     assert f"nested at most {MAX_DEPTH} deep" in PAGE
+    assert f"looks for {MAX_PARTS} operations" in PAGE
 
 
 @pytest.mark.parametrize(("table", "owners"), [("options", STRUCTURES), ("backends", BACKENDS)])
