@@ -116,19 +116,27 @@ def test_any_spacing(text: str) -> None:
         ("select a = * where weight . elements>=1", "select a = * where weight.elements >= 1\n"),
         (
             "rule a{\nmatch y=Mul( x,w :const float [2,3 ],b ? , cs ...){axis=-1,k = [ n ]}\nwhere w>0\n}",
-            "rule a {\n    match   y = Mul(x, w: const float[2, 3], b?, cs...){axis = -1, k = [n]}\n"
-            "    where   w > 0\n}\n",
+            (
+                "rule a {\n    match   y = Mul(x, w: const float[2, 3], b?, cs...){axis = -1, k = [n]}\n"
+                "    where   w > 0\n}\n"
+            ),
         ),
         (
             "rule a {\nlet k=w-1\nlet many=-w*-s**2 +\n(w) *x3 -k\nwithin 1%\n}",
-            "rule a {\n    let     k    = w - 1\n    let     many = -w * -s ** 2 +\n        (w) * x3 - k\n"
-            "    within  1%\n}\n",
+            (
+                "rule a {\n    let     k    = w - 1\n    let     many = -w * -s ** 2 +\n        (w) * x3 - k\n"
+                "    within  1%\n}\n"
+            ),
         ),
         (
-            "rule a {\nexample{before y=Relu( x:int8[2])}\nexample {\nbefore y=( A|B ) (x: const [..., d])\n"
-            "after y=f(x)\n} # so\n}",
-            "rule a {\n    example { before y = Relu(x: int8[2]) }\n    example {\n"
-            "        before y = (A | B)(x: const [..., d])\n        after  y = f(x)\n    }  # so\n}\n",
+            (
+                "rule a {\nexample{before y=Relu( x:int8[2])}\nexample {\nbefore y=( A|B ) (x: const [..., d])\n"
+                "after y=f(x)\n} # so\n}"
+            ),
+            (
+                "rule a {\n    example { before y = Relu(x: int8[2]) }\n    example {\n"
+                "        before y = (A | B)(x: const [..., d])\n        after  y = f(x)\n    }  # so\n}\n"
+            ),
         ),
         (
             "rule a {\nmatch y = Gemm(x,\nw){\nalpha=1\n}\nreplace y = x\n}",
