@@ -34,7 +34,7 @@ class _Told(SpecRule):
     """What an example says as a rule, which holds of its own graph alone: results that it does not replace stay."""
 
     @property
-    def shared(self) -> frozenset[str]:  # type: ignore[override]
+    def shared(self) -> frozenset[str]:
         return self.matcher.names
 
 

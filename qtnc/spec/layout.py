@@ -118,6 +118,7 @@ class _Division:
         self.current = Stretch([])
         self.brackets: list[Lexeme] = []
         self.blocks: list[Stretch] = []  # those that are open, by their first lines
+        self.lacking: Stretch | None = None  # the statement before, where it is the first line of a block without `{`
         self.brace: Lexeme | None = None  # the last one that closed a block
 
     def take(self, lexeme: Lexeme, after: Lexeme | None) -> None:
@@ -129,6 +130,10 @@ class _Division:
             self.blocks.pop().closed = True
             self.brace = lexeme
             return
+        if not self.current.lexemes and self.lacking:
+            if lexeme.text in self.vocabulary.blocks[self.lacking.word]:
+                self.blocks.append(self.lacking)
+            self.lacking = None
         current, brace = self.current, self.brace
         if not current.lexemes and brace and brace.line == lexeme.line and lexeme.text != "}":
             current.problems.append(_at(lexeme, self.source, "a `}` ends its line", "begin a new line after it"))
@@ -210,9 +215,11 @@ class _Division:
             current.problems.append(self.unclosed(brackets[-1]))
         current.block = self.blocks[-1] if self.blocks else None
         # The first line of a block may lack its `{`. It is wrong then, but the `}` that follows is not; unless that
-        # belongs to a block around it.
-        if self.is_block() and (current.opens or not self.blocks or current.word in self.inside):
+        # belongs to a block around it, as it does where what follows cannot stand in this one.
+        if self.is_block() and (current.opens or not self.blocks):
             self.blocks.append(current)
+        elif current.word in self.inside:
+            self.lacking = current if self.is_block() else None
         self.found.append(current)
         self.current, self.brackets = Stretch([]), []
 

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from qtnc.rewrite.functions import Sort
-from qtnc.rewrite.pattern import ANY, Equation
+from qtnc.rewrite.pattern import ANY, Equation, parts_of
 from qtnc.rewrite.rule import Example, SpecRule
 from qtnc.rewrite.terms import Ref, Step, Term
 from qtnc.source import Span
@@ -22,6 +22,9 @@ from qtnc.spec.values import RefusedError, fraction, listing
 from qtnc.spec.wording import clip
 
 Statement = TypeVar("Statement")
+
+MAX_PARTS = 150
+"""Operations and values that a rule looks for: matching recurs over all of them, and stays within Python's stack."""
 
 
 def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems: Problems) -> SpecRule:
@@ -57,6 +60,10 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
         )
     if not matches:  # nothing is known of names
         return SpecRule(node.name.text, (), (), (), None, (), node.span)
+    parts = sum(1 for equation in equations for _ in parts_of(equation.operation))
+    if parts > MAX_PARTS:
+        message = f"a rule looks for {MAX_PARTS} operations and values at most, not {parts:,}"
+        reader.refuse(message, node.span, "say less of what is looked for, or write two rules")
     if len(problems) == before:
         problems += unreached(equations)
     reader.terms.later = frozenset(name.text for one in _of(sound, rule_tree.Given) for name in one.names)

@@ -17,6 +17,7 @@ from qtnc.spec.kinds import KINDS as VALUE_KINDS
 from qtnc.spec.layout import MAX_DEPTH
 from qtnc.spec.rank import KEYS
 from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
+from qtnc.spec.rules import MAX_PARTS
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import options_of
@@ -83,6 +84,7 @@ def test_kinds_are_listed() -> None:
 
 def test_limits_of_rules() -> None:
     assert f"nested at most {MAX_DEPTH} deep" in PAGE
+    assert f"looks for {MAX_PARTS} operations" in PAGE
 
 
 def test_kinds_of_values_are_listed() -> None:
