@@ -46,6 +46,7 @@ def test_the_wheel_holds_every_module_and_grammar(wheel: zipfile.ZipFile) -> Non
     expected |= {f"qtnc/grammar/recipes/{f.name}" for f in (ROOT / "grammar" / "recipes").iterdir()}
     assert expected <= set(wheel.namelist())
     assert not [name for name in wheel.namelist() if name.startswith(("passes/", "grammar/", "tests/"))]
+    assert not [name for name in wheel.namelist() if "vscode" in name]  # editors have packages of their own
 
 
 def test_the_wheel_carries_the_licence_and_the_extra(wheel: zipfile.ZipFile) -> None:

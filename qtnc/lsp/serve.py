@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from qtnc.errors import MissingExtraError, visible
+from qtnc.errors import Diagnostic, MissingExtraError, UsageError, visible
 
 EXTRA: Final = "the language server needs pygls: pip install 'qtnc[lsp]'"
+BY_HAND: Final = "editors start it by themselves once they are told of it; `qtnc check` says what is wrong with a spec"
 
 
 class _OneLine(logging.Formatter):
@@ -28,9 +29,13 @@ def serve(log: Path | None = None) -> int:
 
     Raises
     ------
+    UsageError
+        Somebody types the command by hand.
     MissingExtraError
         pygls is not installed.
     """
+    if sys.stdin.isatty():
+        raise UsageError(Diagnostic("an editor talks to the server, and this is a terminal", help=BY_HAND))
     try:
         from qtnc.lsp.features import make_server
     except ModuleNotFoundError as error:

@@ -83,6 +83,18 @@ def test_without_pygls_the_extra_is_named(tmp_path: Path) -> None:
     assert done.stderr.decode() == "error: the language server needs pygls: pip install 'qtnc[lsp]'\n"
 
 
+def test_by_hand_the_way_out_is_told(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    try:
+        command = [sys.executable, "-m", "qtnc", "lsp"]
+        done = subprocess.run(command, stdin=theirs, capture_output=True, cwd=tmp_path, timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 2
+    assert b"this is a terminal" in done.stderr
+
+
 def test_what_others_print_is_no_message(tmp_path: Path) -> None:
     home = tmp_path.parent / f"{tmp_path.name}-loud"
     home.mkdir()
