@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from constructs import Entry, entries
 
 from qtnc.backends.options import BACKENDS
+from qtnc.rewrite.functions import FUNCTIONS, Function
+from qtnc.rewrite.operators import CLASSES
 from qtnc.source import Source
 from qtnc.spec import include, layout, pattern, syntax, tree
 from qtnc.spec.check import READER
@@ -25,7 +27,7 @@ from qtnc.spec.rank import AT_STRUCTURE, KEYS, TOLD
 from qtnc.spec.settings import GOALS
 from qtnc.spec.values import LARGEST, UNITS, listing
 from qtnc.spec.wording import FORMS, FULLER, MAX_ERRORS
-from qtnc.structures.listing import summary_of
+from qtnc.structures.listing import first_paragraph
 from qtnc.structures.options import KINDS, Option, options_of
 from qtnc.structures.registry import STRUCTURES
 
@@ -57,10 +59,11 @@ def _statements(statements: Sequence[Entry]) -> Iterator[str]:
         word = str(entry.word)
         forms = dict.fromkeys([FORMS[word], *(form for (first, _), form in FULLER.items() if first == word)])
         yield f"### `{word}`"
-        yield f"{entry.prose} Explained [here](language.md#{word})."
+        yield f"{entry.prose} Since qtnc {entry.since}. [More of it](language.md#{word})."
         yield _block("text", *forms)
-        yield f"Since qtnc {entry.since}."
+        yield "For example:"
         yield _block("qtn", *entry.examples)
+        yield "In the grammar:"
         yield _block("text", entry.rules)
 
 
@@ -153,14 +156,38 @@ def _keys() -> Iterator[str]:
     )
 
 
-_BESIDE: Mapping[str, Callable[[], Iterator[str]]] = {"selection": _keys, "condition": _fields}
+def _classes() -> Iterator[str]:
+    yield "An operator is one of ONNX, one of another domain with dots before it, or a class of operators:"
+    yield _table(["class", "operators"], ([f"`{name}`", ", ".join(sorted(ops))] for name, ops in CLASSES.items()))
+
+
+def _functions() -> Iterator[str]:
+    yield "What is called is an operator, a captured operation, or one of these functions:"
+    yield _table(
+        ["function", "gives", "which is"], ([_call(n, f), f.result.value, f.meaning] for n, f in FUNCTIONS.items())
+    )
+
+
+def _call(name: str, function: Function) -> str:
+    words = [sort.name.lower() for sort in function.parameters]
+    sure = len(words) - function.optional
+    words[sure:] = [f"[{word}]" for word in words[sure:]]
+    return f"`{name}({', '.join([*words, *(['...'] if function.rest else [])])})`"
+
+
+_BESIDE: Mapping[str, Callable[[], Iterator[str]]] = {
+    "selection": _keys,
+    "condition": _fields,
+    "pattern": _classes,
+    "formula": _functions,
+}
 """What stands beside a rule and is defined by a table."""
 
 
 def _owners(owners: Mapping[str, type[Any]]) -> Iterator[str]:
     for name, owner in owners.items():
         yield f"### `{name}`"
-        notes = [summary_of(owner)]
+        notes = [first_paragraph(owner.__doc__ or "")]
         if getattr(owner, "wraps", False):
             notes.append("Stands before another structure, after `|`.")
         if getattr(owner, "selects", False):
@@ -181,7 +208,7 @@ def _default(option: Option) -> str:
         case _, None:
             return ""
         case "fraction", share:
-            return f"`{share:.10%}`".replace(".0000000000", "")
+            return f"`{share * 100:g}%`"
         case _, int(number):
             return f"`{number:_}`"
         case _, other:

@@ -1,6 +1,7 @@
 """What several commands have: the kind of their list, and arguments that mean the same."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,14 +66,21 @@ def allowed(options: argparse.Namespace) -> "Allowed":
 def working(parser: argparse.ArgumentParser) -> None:
     """How fits are run."""
     group = parser.add_argument_group("work")
-    group.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes that fit layers (default 1)")
+    group.add_argument(
+        "--jobs", type=count(MOST_JOBS), default=1, metavar="N", help="processes that fit layers (default 1)"
+    )
     group.add_argument("--no-cache", action="store_true", help="fit anew, and keep nothing; see `qtnc cache`")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= MOST_JOBS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_JOBS}")
-    return int(text)
+def count(most: int) -> Callable[[str], int]:
+    """A reader of numbers from 1 to ``most``."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 0 < int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def form(parser: argparse.ArgumentParser) -> None:

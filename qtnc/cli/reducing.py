@@ -5,13 +5,16 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtnc.cli.arguments import Commands
+from qtnc.cli.arguments import Commands, count
 from qtnc.errors import visible
 
 if TYPE_CHECKING:
     from qtnc.reduce.reduction import Reduction
 
 INTERRUPTED = 130
+MOST_TRIALS = 1_000_000
+LONGEST = 86_400.0
+"""Seconds of one trial."""
 
 
 def add(commands: Commands) -> None:
@@ -30,9 +33,22 @@ def add(commands: Commands) -> None:
     failure.add_argument("--exit", type=int, metavar="CODE", help="its exit code (default: as at first)")
     failure.add_argument("--match", metavar="TEXT", help="what it says (default: what is wrong at first)")
     effort = parser.add_argument_group("effort")
-    effort.add_argument("--timeout", type=float, metavar="SECONDS", help="that one trial may take")
-    effort.add_argument("--trials", type=int, default=1000, metavar="N", help="that are made at most (default 1000)")
+    effort.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="that one trial may take")
+    effort.add_argument(
+        "--trials", type=count(MOST_TRIALS), default=1000, metavar="N", help="that are made at most (default 1000)"
+    )
     parser.set_defaults(run=_run)
+
+
+def _seconds(text: str) -> float:
+    """Seconds above none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to {LONGEST:,.0f}")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> int:

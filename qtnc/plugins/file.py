@@ -105,8 +105,12 @@ def _told(text: str) -> tuple[Path, int] | None:
 
 
 def _holds(path: Path, line: int, function: str) -> bool:
-    """Whether a file has that function at that line."""
-    functions = (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.FunctionDef))
+    """Whether a file has that function at that line; one that was changed meanwhile may have none."""
+    try:
+        nodes = ast.walk(ast.parse(path.read_bytes()))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef))
     return any(f.name == function and f.lineno <= line <= (f.end_lineno or line) for f in functions)
 
 

@@ -1,6 +1,7 @@
 """Tree to program: every name known, every value of its kind, or all that is wrong at once."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
 from qtnc.spec.outcome import nothing_emitted, nothing_to_verify
+from qtnc.spec.rule_problems import EnoughError, Problems
 from qtnc.spec.rule_tree import Rule
 from qtnc.spec.rules import spec_rule
 from qtnc.spec.settings import OPTIMIZE, goal
@@ -353,15 +355,14 @@ class _Checker:
 
     def rule(self, node: Rule) -> None:
         """``rule name { ... }``."""
-        problems: list[RefusedError] = []
-        checked_rule = spec_rule(node, self.lets, self.spec.lost, problems)
+        name, problems = node.name.text, Problems()
+        with suppress(EnoughError):
+            found = spec_rule(node, self.lets, self.spec.lost, problems)
+            if name in self.rules:
+                place = self.rules[name].span.seen_from(node.span)
+                self.complain(f"rule `{clip(name)}` is already declared at {place}", node.name.span)
+            self.rules.setdefault(name, found)
         self.refuse(problems)
-        name = node.name.text
-        if name in self.rules:
-            place = self.rules[name].span.seen_from(node.span)
-            self.complain(f"rule `{clip(name)}` is already declared at {place}", node.name.span)
-        else:
-            self.rules[name] = checked_rule
 
     def emit(self, node: tree.Emit) -> None:
         """``emit backend(option: value, ...) for selector``."""

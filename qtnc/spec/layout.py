@@ -165,12 +165,14 @@ class _Division:
         return in_block or not self.begins(lexeme, after)
 
     def begins(self, word: Lexeme, after: Lexeme | None) -> bool:
-        """Whether a line is a new statement for sure: its first word begins one, and a word follows on the line."""
+        """Whether a line is a new statement for sure: its first word begins one, and a word or its `{` follows."""
         if after is None or after.line != word.line:
             return False
         words = self.vocabulary
         known = word.text in words.statements or word.text in words.reserved or word.text in self.inside
-        return known and after.kind not in words.operators and (after.text[0].isalnum() or after.text[0] == "_")
+        is_word = after.text[0].isalnum() or after.text[0] == "_"
+        is_block = after.text == "{" and word.text in words.blocks
+        return known and after.kind not in words.operators and (is_word or is_block)
 
     @property
     def inside(self) -> tuple[str, ...]:

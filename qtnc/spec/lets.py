@@ -127,7 +127,8 @@ class Lets:
         let = self.used[name.span] = self.above.get(name.text)
         if let is None:
             return name
-        self.left -= _length(let.value)
+        if self.left >= 0:
+            self.left -= _length(let.value)
         if self.left < 0:
             message = f"names stand for more than {MAX_LENGTH:,} characters in all"
             raise RefusedError(message, name.span, "a spec is no longer than that with values in place of names")

@@ -1,13 +1,15 @@
 """What a pass looks for, written as a rule's `match` lines are."""
 
+from contextlib import suppress
+
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.rewrite.pattern import Equation
 from qtnc.source import Source
 from qtnc.spec import rule_tree
 from qtnc.spec.lets import Lets
+from qtnc.spec.rule_problems import EnoughError, Problems
 from qtnc.spec.rules import equations_alone
 from qtnc.spec.syntax import recover
-from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import in_order
 
 
@@ -27,8 +29,11 @@ def read_equations(name: str, text: str) -> tuple[Equation, ...]:
     source = Source(name, "\n".join(["rule looked_for {", *(f"    match {line}" for line in lines), "}\n"]))
     tree, errors = recover(source)
     rules = [node for node in tree.statements if isinstance(node, rule_tree.Rule)]
-    problems: list[RefusedError] = []
-    found = equations_alone(rules[0], Lets({}, {}, ()), problems) if rules and not errors else ()
+    problems = Problems()
+    found: tuple[Equation, ...] = ()
+    if rules and not errors:
+        with suppress(EnoughError):
+            found = equations_alone(rules[0], Lets({}, {}, ()), problems)
     wrong = [*errors, *(problem.diagnostic for problem in problems)]
     if wrong or not found:
         raise SpecError(*(in_order(wrong) or [Diagnostic("nothing is looked for", place=name)]))

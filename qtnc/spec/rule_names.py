@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Literal, TypeGuard
 
 from qtnc.errors import did_you_mean
@@ -116,13 +117,16 @@ class Names:
             way_out = "it is let only below: move that above the rule"
         else:
             seen = [let for let in self.lets.above if self.let(let)]
-            way_out = did_you_mean(text, (*self.known, *seen)) or self.way_out
+            way_out = did_you_mean(text, islice((*self.known, *seen), _COMPARED)) or self.way_out
         return RefusedError(f"unknown name `{clip(text)}`", name.span, way_out)
 
     def sees(self, value: object) -> TypeGuard[atoms.Name]:
         """Whether a value is a name that the spec lets."""
         return isinstance(value, atoms.Name) and value.text not in self.known and self.let(value.text) is not None
 
+
+_COMPARED: Final = 1000
+"""Names that an unknown one is compared with."""
 
 _OTHER: Final = "name it otherwise"
 

@@ -14,6 +14,7 @@ from qtnc.spec.rule_attributes import looked_for
 from qtnc.spec.rule_kinds import kind_of, merged
 from qtnc.spec.rule_names import Known, Names, number_of
 from qtnc.spec.rule_operators import ANYTHING, Operator, is_operator, operators
+from qtnc.spec.rule_problems import Problems
 from qtnc.spec.values import RefusedError, count, listing
 from qtnc.spec.wording import clip
 
@@ -31,7 +32,7 @@ class Patterns:
     """Reads the equations of one rule, or of one example, into ``names``; what is wrong is added to ``problems``."""
 
     names: Names
-    problems: list[RefusedError]
+    problems: Problems
     found: dict[Span | None, list[Operator]] = field(default_factory=dict)  # by the place of their operation
 
     def equations(self, nodes: Sequence[rule_tree.Equation]) -> tuple[Equation, ...]:
@@ -174,10 +175,11 @@ class Patterns:
         if len(words) == len({word.text for word in words}) and found:
             self.counts(node, inputs, found)
         attributes = [self.trying(looked_for, one, found, title, self.names) for one in node.attributes]
-        names = [one.name for one in node.attributes]
-        for k, one in enumerate(names):
-            if one.text in (earlier.text for earlier in names[:k]):
-                self.refuse(f"`{clip(one.text)}` is said twice", one)
+        said: set[str] = set()
+        for one in node.attributes:
+            if one.name.text in said:
+                self.refuse(f"`{clip(one.name.text)}` is said twice", one.name)
+            said.add(one.name.text)
         ops = tuple(
             word.text.removeprefix("ai.onnx.") if is_operator(word.text.removeprefix("ai.onnx.")) else word.text
             for word in words
@@ -207,7 +209,8 @@ class Patterns:
         for part, names in zip(node.parts, bound, strict=True):
             missing = sorted(set().union(*bound) - names)
             if missing and _NOTHING not in parts:
-                self.refuse(f"this alternative binds no {listing(missing)}", part, "all of them bind the same names")
+                told = listing(map(clip, missing[:5]))
+                self.refuse(f"this alternative binds no {told}", part, "all of them bind the same names")
         return Either(parts, node.span)
 
 

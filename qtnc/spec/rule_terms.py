@@ -19,6 +19,7 @@ from qtnc.spec.rule_attributes import WANTED
 from qtnc.spec.rule_kinds import ELEMENTS
 from qtnc.spec.rule_names import MATCHED, ROLES, Known, Names, number_of
 from qtnc.spec.rule_operators import ANYTHING, SORTS, Operator, in_capitals, is_operator, known_attribute, operator
+from qtnc.spec.rule_problems import Problems
 from qtnc.spec.rule_sorts import COMPUTED, fits, is_vector, joined, text_of, unfit, way_to
 from qtnc.spec.values import RefusedError
 from qtnc.spec.wording import clip
@@ -41,7 +42,7 @@ class Terms:
     """
 
     names: Names
-    problems: list[RefusedError]
+    problems: Problems
     replaced: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
 
@@ -297,11 +298,12 @@ class Terms:
         if found and len(inputs) < (least := min(one.least for one in found)) and not rest:
             self.refuse(f"`{title}` reads {least} input{'' if least == 1 else 's'}, not {len(inputs)}", node.span)
         attributes = tuple((one.name.text, self.setting(one, found, title)) for one in node.settings)
-        said = [one.name.text for one in node.settings]
-        for k, one in enumerate(node.settings):
-            if one.name.text in said[:k]:
+        said: set[str] = set()
+        for one in node.settings:
+            if one.name.text in said:
                 self.refuse(f"`{clip(one.name.text)}` is said twice", one.name.span)
-        for missing in () if again else sorted(found[0].required - set(said)):
+            said.add(one.name.text)
+        for missing in () if again else sorted(found[0].required - said):
             self.refuse(
                 f"`{title}` needs its attribute `{missing}`", node.name.span, f"write `{title}(...){{{missing} = ...}}`"
             )

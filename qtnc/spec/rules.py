@@ -15,6 +15,7 @@ from qtnc.spec.lets import Lets
 from qtnc.spec.rule_examples import settled
 from qtnc.spec.rule_names import ROLES, Known, Names
 from qtnc.spec.rule_patterns import Patterns
+from qtnc.spec.rule_problems import Problems
 from qtnc.spec.rule_reach import unreached
 from qtnc.spec.rule_terms import Terms, results_of
 from qtnc.spec.values import RefusedError, fraction, listing
@@ -23,7 +24,7 @@ from qtnc.spec.wording import clip
 Statement = TypeVar("Statement")
 
 
-def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems: list[RefusedError]) -> SpecRule:
+def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems: Problems) -> SpecRule:
     """Check a rule and give it its meaning.
 
     Parameters
@@ -36,6 +37,11 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
         Words of statements that could not be read: a name among them is no second error.
     problems
         What is wrong is added to these; what is returned is of no use then.
+
+    Raises
+    ------
+    EnoughError
+        If more is wrong than is shown.
     """
     sound = [statement for statement in node.statements if _is_shallow(statement, problems)]
     is_whole = len(sound) == len(node.statements) and not node.lost
@@ -67,7 +73,7 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
     return SpecRule(node.name.text, equations, conditions, steps, within, examples, node.span)
 
 
-def equations_alone(node: rule_tree.Rule, lets: Lets, problems: list[RefusedError]) -> tuple[Equation, ...]:
+def equations_alone(node: rule_tree.Rule, lets: Lets, problems: Problems) -> tuple[Equation, ...]:
     """What a rule looks for, without the rest of it; what is wrong is added to ``problems``."""
     reader = _Reader(Names(lets, (), node.span), problems)
     equations = reader.patterns.equations(
@@ -77,7 +83,7 @@ def equations_alone(node: rule_tree.Rule, lets: Lets, problems: list[RefusedErro
     return equations
 
 
-def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problems: list[RefusedError]) -> Example:
+def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problems: Problems) -> Example:
     """Check an example."""
     sound = [statement for statement in node.statements if _is_shallow(statement, problems)]
     reader = _Reader(Names(lets, lost, node.span, "names are those of what is `before`"), problems)
@@ -102,7 +108,7 @@ def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problem
 class _Reader:
     """Reads one rule or one example."""
 
-    def __init__(self, names: Names, problems: list[RefusedError]) -> None:
+    def __init__(self, names: Names, problems: Problems) -> None:
         self.names = names
         self.problems = problems
         self.patterns = Patterns(names, problems)
@@ -133,8 +139,9 @@ class _Reader:
         found = []
         done: dict[str, Span] = {}
         for node in nodes:
+            known = len(self.problems)
             term, sort = self.terms.term(node.formula)
-            if len(node.names) > 1:
+            if len(node.names) > 1 and len(self.problems) == known:
                 self.several(node, term)
             replaces = not isinstance(node, rule_tree.Given) and self.replaces(node, done)
             if replaces:
@@ -146,18 +153,9 @@ class _Reader:
 
     def several(self, node: rule_tree.Assignment, term: Term) -> None:
         """Check that there is a result for each of several names."""
-        if self.failed(node.formula):
-            return
         if (most := results_of(term, self.names)) < len(node.names):
             results = "1 result" if most == 1 else f"{most} results"
             self.refuse(f"`{clip(node.formula.span.text)}` has {results}", node.names[most].span)
-
-    def failed(self, node: rule_tree.Formula) -> bool:
-        """Whether something in a formula is wrong."""
-        spans = [problem.diagnostic.span for problem in self.problems]
-        return any(
-            span and span.source is node.span.source and node.span.start <= span.start < node.span.end for span in spans
-        )
 
     def replaces(self, node: rule_tree.Assignment, done: dict[str, Span]) -> bool:
         """Whether the names of a step are results of what is there."""
@@ -213,7 +211,10 @@ def _of(statements: Sequence[Any], kind: type[Statement]) -> list[Statement]:
     return [statement for statement in statements if isinstance(statement, kind)]
 
 
-def _is_shallow(statement: Any, problems: list[RefusedError]) -> bool:
+_IN_A_ROW = (rule_tree.Infix, rule_tree.Junction, rule_tree.Alternatives)
+
+
+def _is_shallow(statement: Any, problems: Problems) -> bool:
     """Whether a statement is one over which recursion stays within Python's stack; refuses it where not."""
     if isinstance(statement, rule_tree.Example):
         return True
@@ -225,8 +226,8 @@ def _is_shallow(statement: Any, problems: list[RefusedError]) -> bool:
             continue
         if not is_dataclass(node) or isinstance(node, Span | type):
             continue
-        # Parts with signs between them become terms within terms.
-        joined = len(node.parts) - 1 if isinstance(node, rule_tree.Infix | rule_tree.Junction) else 1
+        # Parts with signs between them become terms within terms; alternatives are compared with one another.
+        joined = len(node.parts) - 1 if isinstance(node, _IN_A_ROW) else 1
         if depth + joined > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} operations are nested or in a row"
             is_equation = isinstance(statement, rule_tree.Equation)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from lark import Lark, Token, Transformer_NonRecursive, UnexpectedToken
 from lark.lexer import PatternStr
@@ -184,15 +184,24 @@ LISTS = ("operator", "opening", "closing", "computing", "arithmetic", "foreign",
 
 @cache
 def _parser() -> Lark:
+    return _lark("lalr")
+
+
+@cache
+def _lexer() -> Lark:
+    return _lark(None)  # one with a parser would make its lexer anew for every text
+
+
+def _lark(parser: Literal["lalr"] | None) -> Lark:
     grammar = files("qtnc.grammar").joinpath("qtn.lark").read_text(encoding="utf-8")
     blocks = [f"in_{block}" for block in wording.INSIDE]
     starts = ["statement", *blocks, *LISTS]
-    return Lark(grammar, parser="lalr", lexer="basic", start=starts, propagate_positions=True)
+    return Lark(grammar, parser=parser, lexer="basic", start=starts, propagate_positions=True)
 
 
 def lexemes(text: str) -> list[Lexeme]:
     """Everything in a text but space and comments, each under the kind that the grammar has for its spelling."""
-    return [Lexeme(t.type, str(t), t.start_pos or 0, t.line or 1) for t in _parser().lex(text)]
+    return [Lexeme(t.type, str(t), t.start_pos or 0, t.line or 1) for t in _lexer().lex(text)]
 
 
 @cache

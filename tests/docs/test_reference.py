@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from qtnc.source import Source
 from qtnc.spec.syntax import recover, vocabulary
+from qtnc.structures.options import option
 
 SITE = Path(__file__).parents[2] / "docs" / "site"
 
@@ -65,3 +67,17 @@ def test_every_example_on_the_page_is_read(reference: dict[str, Any]) -> None:
     assert len(blocks) == len(vocabulary().statements)
     for block in blocks:
         assert recover(Source("reference.md", block))[1] == ()
+
+
+def test_an_option_that_came_later_says_when(reference: dict[str, Any]) -> None:
+    @dataclass(frozen=True)
+    class Later:
+        """A structure."""
+
+        depth: int = option("count", 1_000, "how deep")
+        share: float | None = option("fraction", 0.125, "how much", since="0.2")
+
+    shown = "\n".join(reference["_owners"]({"later": Later}))
+    assert "| option | value | default | meaning | since |" in shown
+    assert "| `depth` | count | `1_000` | how deep |  |" in shown
+    assert "| `share` | percentage | `12.5%` | how much | 0.2 |" in shown

@@ -42,7 +42,7 @@ def on(text: str, path: Path) -> Reading:
 
 def test_what_is_selected_is_what_check_says() -> None:
     path = ROOT / "examples" / "tinylm" / "tinylm.onnx"
-    _, checked = check(Source("a.qtn", SPEC), path)
+    checked = check(Source("a.qtn", SPEC), path).checked
     assert checked is not None
     found = on(SPEC, path)
     assert found.chosen == {name: names for name, names in checked.selected.items() if names is not None}

@@ -20,12 +20,16 @@ SPECS = [
 ]
 
 
+TOLD_LATER = {("Labelled", "name"): ("Capture", "name")}
+"""What a word may turn out to be by more than the next one, and what it may be as well by then."""
+
+
 def flat(statements: tuple[Any, ...]) -> list[Any]:
     return [y for x in statements for y in (x, *flat(getattr(x, "statements", ())))]
 
 
 def seen(text: str) -> list[tuple[Source, list[Lexeme], Lexeme, Any, str | None]]:
-    """Every lexeme of a text after the first of its statement: those before it, its statement as read, the block."""
+    """Every lexeme after the first of its statement: those before it, the statement, the word that begins its block."""
     source = Source("spec.qtn", text)
     built = {statement.span.start: statement for statement in flat(recover(source)[0].statements)}
     return [
@@ -42,19 +46,15 @@ def test_every_word_is_foreseen(text: str) -> None:
     for source, before, lexeme, statement, block in seen(text):
         path = path_to(statement, lexeme.start, lexeme.end)
         value = getattr(path[-1].node, path[-1].field) if path else None
-        leaves = value if isinstance(value, tuple) else (value,)
-        is_name = any(
-            isinstance(leaf, tree.Name) and leaf.span.start <= lexeme.start < leaf.span.end for leaf in leaves
-        )
+        if isinstance(value, tuple):
+            value = next((part for part in value if part.span.start == lexeme.start), None)
         if not lexeme.text.isidentifier():
             continue
-        if is_name and path[-1].field != "word":
+        if isinstance(value, tree.Name) and path[-1].field != "word":
             # As the tree has it once the statement is whole; around it there may be more than was written yet.
             leaf = Lexeme("NAME", lexeme.text, lexeme.start, lexeme.line)
             found = {tuple(step.role for step in way[-1:]) for way in paths(source, before, leaf, block)}
-            # What a label names begins behind its colon, where a capture has its kinds.
-            role = ("Capture", "name") if path[-1].role == ("Labelled", "name") else path[-1].role
-            assert (role,) in found, lexeme
+            assert (TOLD_LATER.get(path[-1].role, path[-1].role),) in found, lexeme
             names += 1
         else:
             assert lexeme.text in words(before, block), lexeme

@@ -38,6 +38,23 @@ stage final extends classical {   # a comment
     rewrite hard -> circuit(depth: 4, layout: cross) | mpo(max_bond: 8) on calib
     rewrite mlp -> lowrank(rank: 8)
 }
+rule fold {
+    match   y = Mul(MatMul(x, w: const float[m, n]), s: const scalar)   # a comment
+    match   z = Gemm(s, v, b?){transB = 1, alpha = a}
+    where   s > 0 and uses(w) == 1 or not name(y) ~ re"mlp"
+    let     k = -w * s ** 2 - rows
+    replace y = MatMul(x, k)
+    within  half
+    example {
+        before y = Mul(MatMul(x: float[2, 3], w: const float[3, 4]), 2)
+        after  y = MatMul(x, w * 2)
+    }
+}
+rule past {
+    match   y = (Reshape | Squeeze)(f: unary(x), Relu(g: const) | Clip(g: const, 0, 6))
+    match   h = Sum(y, [0, 1], xs...)
+    replace h = Sum(f(Reshape(x, g)){alpha = 50%}, _, xs...)
+}
 emit torch
 emit qiskit(target: "line-9q", shots: 100_000) for hard
 verify outputs within half on calib
@@ -62,6 +79,19 @@ PIECES += [
     "\nuse fold(a: 1)\n",
     "\nlet",
     "\nlet a = ",
+    "\nrule r {\n",
+    "\nexample {\n",
+    "\nmatch y = Mul(x, w: const)\n",
+    "\nreplace y = ",
+    "\nwhere ",
+    "w * s",
+    "f: ",
+    "x?",
+    "xs...",
+    "{axis = 1}",
+    "Split(x)",
+    "**",
+    "//",
 ]
 
 
@@ -125,7 +155,11 @@ BAD = [
     "{ }",
     "let",
     "let x =",
-    "let auto = 1",
+    "let float32 = 1",
+    "match y =",
+    "replace y = MatMul(",
+    "where ** 2",
+    "example",
     "include",
     "include <none>",
     'include "none.qtn"',
