@@ -12,6 +12,7 @@ from qtnc.errors import printable
 from qtnc.ir.layers import WEIGHT_INPUTS
 from qtnc.lsp import meanings
 from qtnc.lsp.files import files_at
+from qtnc.lsp.in_rules import words_at
 from qtnc.lsp.names import declarer
 from qtnc.lsp.patterns import continuations
 from qtnc.lsp.place import Place
@@ -26,7 +27,7 @@ from qtnc.spec.facts import DTYPES
 from qtnc.spec.include import recipes
 from qtnc.spec.rank import KEYS
 from qtnc.spec.settings import GOALS
-from qtnc.spec.wording import FORMS, clip
+from qtnc.spec.wording import FORMS, INSIDE, clip
 from qtnc.structures.listing import first_paragraph
 from qtnc.structures.options import Option, options_of
 from qtnc.structures.registry import STRUCTURES
@@ -57,9 +58,10 @@ def offers(place: Place, reading: Reading) -> list[Offer]:
             found.setdefault(offer.label, offer)
     if place.leaf.kind == "NAME":
         for word in place.words:
-            found.setdefault(word, Offer(word, Kind.Keyword, FORMS.get(word, "")))
+            forms = INSIDE.get(place.block or "", FORMS)
+            found.setdefault(word, Offer(word, Kind.Keyword, "" if place.before else forms.get(word, "")))
         # A file is written in quotes, which are not typed yet.
-        for path in () if place.meanings or not place.before else _quoted(place):
+        for path in _quoted(place) if place.before else ():
             for offer in _meant(path, place, reading):
                 found.setdefault(offer.label, offer)
     return list(found.values())[:MOST]
@@ -93,9 +95,13 @@ def _quoted(place: Place) -> Iterator[Path]:
 def _meant(path: Path, place: Place, reading: Reading) -> Iterator[Offer]:
     """Names that mean something where a path of a statement leads."""
     node, part = path[-1].node, path[-1].field
+    for word in words_at(path, reading, place.leaf.start) if place.leaf.kind == "NAME" else ():
+        yield Offer(word.text, Kind.Function if word.meaning else Kind.Value, word.what, word.meaning)
     match node, part:
         case tree.Include(), "file":
             yield from _included(place, reading)
+        case tree.Use(), "what" if place.leaf.kind != "RECIPE":
+            yield from files_offered(tree.Use, place, reading)
         case tree.Call(), "name":
             yield from _calls(path, reading)
         case tree.Argument(), "name" | "value":
@@ -139,6 +145,8 @@ def files_offered(statement: type[Any], place: Place, reading: Reading) -> Itera
 def _calls(path: Path, reading: Reading) -> Iterator[Offer]:
     if isinstance(path[0].node, tree.Data):
         yield Offer(READER, Kind.Function, 'npz("PATH")')
+    elif isinstance(path[0].node, tree.Use):
+        yield from (Offer(p.name.replace("-", "_"), Kind.Module, p.package) for p in reading.passes)
     elif isinstance(path[0].node, tree.Emit):
         yield from (Offer(name, Kind.Module, doc=meanings.of_owner(kind)) for name, kind in BACKENDS.items())
     else:

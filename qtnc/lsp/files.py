@@ -6,11 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from qtnc.plugins.file import ENDING as PYTHON
 from qtnc.spec import tree
 from qtnc.spec.check import READER
 from qtnc.spec.include import ENDING
 
-ENDINGS: Final = {tree.Include: ENDING, tree.Data: f".{READER}"}
+ENDINGS: Final = {tree.Include: ENDING, tree.Use: PYTHON, tree.Data: f".{READER}"}
 """How files end, by the statement that names them."""
 
 LOOKED_AT: Final = 2000
@@ -20,13 +21,13 @@ LOOKED_AT: Final = 2000
 def files_at(statement: type[Any], typed: str, folder: Path) -> Iterator[str]:
     """Paths from a folder that begin as typed: files that a statement may name, and folders, with a `/` behind.
 
-    An include stays in the folder of its spec; other statements may leave it.
+    Includes and files that are used stay in the folder of their spec; data may lie elsewhere.
     """
     head = typed[: typed.rfind("/") + 1]
     root = Path(os.path.realpath(folder))
     try:
         place = Path(os.path.realpath(folder / head))
-        if statement is tree.Include and not place.is_relative_to(root):
+        if statement is not tree.Data and not place.is_relative_to(root):
             return
         with os.scandir(place) as entries:
             found = sorted(islice(entries, LOOKED_AT), key=lambda entry: entry.name)

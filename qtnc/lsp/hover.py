@@ -7,11 +7,13 @@ from qtnc.backends.options import BACKENDS
 from qtnc.errors import visible
 from qtnc.lsp import meanings
 from qtnc.lsp.completion import options_at
+from qtnc.lsp.in_rules import signature
 from qtnc.lsp.names import Mention, declarer
 from qtnc.lsp.place import leaf_at, meaning_at
 from qtnc.lsp.reading import Reading
+from qtnc.rewrite.functions import FUNCTIONS
 from qtnc.source import Span
-from qtnc.spec import tree
+from qtnc.spec import rule_tree, tree
 from qtnc.spec.ahead import Path
 from qtnc.spec.comparisons import FIELDS
 from qtnc.spec.conditions import is_op
@@ -34,7 +36,7 @@ def hover(reading: Reading, offset: int) -> tuple[str, Span] | None:
     text = _named(path, reading) if path else None
     # `top` and its like are kept in the tree, to be told apart, and are words of the language.
     if text is None and lexeme.text.isalpha() and (not path or path[-1].field == "word"):
-        text = meanings.of_statement(stretch.lexemes[0].text)
+        text = meanings.of_statement(stretch.word, stretch.block.word if stretch.block else None)
     return (text, span) if text else None
 
 
@@ -59,6 +61,9 @@ def _named(path: Path, reading: Reading) -> str | None:
             return meanings.of_field(node.field.text) if node.field.text in FIELDS else None
         case tree.Comparison(value=tree.String() | tree.Regex() as value), "value" if node.field.text == "name":
             return _matched(value, reading)
+        case rule_tree.Invocation(), "name" if node.name.text in FUNCTIONS:
+            function = FUNCTIONS[node.name.text]
+            return f"{function.meaning}\n\n{meanings.fenced([signature(node.name.text, function)])}"
         case tree.Top(), "key":
             return KEYS.get(node.key.text)
         case tree.Layers(), "name" if is_op(node.name.text):

@@ -9,7 +9,7 @@ from qtnc.lsp.told import ToldLayer
 from qtnc.spec.comparisons import COUNTED, MEANINGS, ways
 from qtnc.spec.facts import axes
 from qtnc.spec.values import UNITS, WANTED, listing
-from qtnc.spec.wording import FORMS, FULLER
+from qtnc.spec.wording import FORMS, FULLER, INSIDE
 from qtnc.structures.listing import first_paragraph
 from qtnc.structures.options import Option, options_of
 from qtnc.structures.plugins import Structures
@@ -24,9 +24,10 @@ def fenced(lines: Iterable[str]) -> str:
     return "\n".join(["```text", *(line.replace("`", "'") for line in lines), "```"])
 
 
-def of_statement(word: str) -> str | None:
-    """The forms of a statement by the word it begins with."""
-    forms = [FORMS[word]] if word in FORMS else []
+def of_statement(word: str, block: str | None = None) -> str | None:
+    """The forms of a statement by the word it begins with, and that of the block that it stands in."""
+    known = INSIDE.get(block, FORMS) if block else FORMS
+    forms = [known[word]] if word in known else []
     forms += [form for (keyword, _), form in FULLER.items() if keyword == word and form not in forms]
     return "\n".join(["```qtn", *forms, "```"]) if forms else None
 

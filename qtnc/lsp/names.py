@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 from qtnc.source import Span
-from qtnc.spec import tree
+from qtnc.spec import rule_tree, tree
 from qtnc.spec.conditions import is_op
 from qtnc.spec.lets import VALUES
 
@@ -28,7 +28,7 @@ def declarer(node: Any, part: str) -> type[Any] | None:
     """The kind of statement that declares what a name in a part of a node stands for; None where none does."""
     if isinstance(node, tree.Layers):
         return tree.Select
-    if VALUES.get(type(node)) == part:
+    if VALUES.get(type(node)) == part or (isinstance(node, rule_tree.Within) and part == "share"):
         return tree.Let
     return USES.get(part)
 

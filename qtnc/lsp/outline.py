@@ -23,8 +23,8 @@ KINDS = {
 
 
 def symbols(reading: Reading, positions: Positions) -> list[DocumentSymbol]:
-    """An entry for each statement that can be read, those of a stage in it."""
-    ends = {stage.start: end for stage, end in _blocks(reading)}
+    """An entry for each statement that can be read, those of a block in it."""
+    ends = {block.start: end for block, end in _blocks(reading)}
 
     def entry(statement: tree.Statement) -> DocumentSymbol:
         span, name = statement.span, getattr(statement, "name", None)
@@ -48,7 +48,7 @@ def folds(reading: Reading, positions: Positions) -> list[FoldingRange]:
 
 
 def _folds(reading: Reading, positions: Positions) -> Iterator[FoldingRange]:
-    spans = [(stage.start, end) for stage, end in _blocks(reading)]
+    spans = [(block.start, end) for block, end in _blocks(reading)]
     spans += [(stretch.start, stretch.lexemes[-1].end) for stretch in reading.stretches]
     for start, end in spans:
         yield from _fold(positions.position(start).line, positions.position(end).line)
@@ -67,9 +67,9 @@ def _fold(first: int, last: int, kind: FoldingRangeKind | None = None) -> Iterat
 def _blocks(reading: Reading) -> Iterator[tuple[Stretch, int]]:
     """Blocks that are closed, and the end of the `}` that does so: the first behind what stands in them."""
     closings = [lexeme for lexeme in reading.lexemes if lexeme.text == "}"]
-    for stage in reading.stretches:
-        if stage.closed:
-            last = max(s.lexemes[-1].end for s in reading.stretches if s is stage or s.block is stage)
+    for block in reading.stretches:
+        if block.closed:
+            last = max(s.lexemes[-1].end for s in reading.stretches if s is block or s.block is block)
             closing = next((closing for closing in closings if closing.start >= last), None)
             if closing:
-                yield stage, closing.end
+                yield block, closing.end

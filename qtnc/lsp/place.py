@@ -12,6 +12,9 @@ from qtnc.spec.syntax import MAX_LENGTH, lexemes, spelling, vocabulary
 QUOTES = {"STRING": '"', "REGEX": 're"'}
 """What strings begin with, by the kind of their lexeme; the longer is looked for first."""
 
+NESTED = 8
+"""Blocks that may be open where something is typed; the language nests two."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -107,10 +110,10 @@ def _to_leaf(path: Path) -> Path:
 
 
 def _at(source: Source, before: Sequence[Lexeme], leaf: Lexeme) -> Place:
-    # A word that begins statements would begin one here too, and an open stage needs its end to be known as one.
+    # A word that begins statements would begin one here too, and an open block needs its end to be known as one.
     stand_in = replace(leaf, text="_")
-    end = Lexeme("RBRACE", "}", leaf.end + 1, leaf.line + 1)
-    found = stretches(source, [*before, stand_in, end], vocabulary())
+    ends = [Lexeme("RBRACE", "}", leaf.end + line, leaf.line + line) for line in range(1, NESTED + 1)]
+    found = stretches(source, [*before, stand_in, *ends], vocabulary())
     stretch = next((s for s in found if any(lexeme is stand_in for lexeme in s.lexemes)), Stretch([stand_in]))
     begun = tuple(stretch.lexemes[: next(i for i, lexeme in enumerate(stretch.lexemes) if lexeme is stand_in)])
     block = stretch.block.word if stretch.block else None

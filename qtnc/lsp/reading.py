@@ -1,6 +1,6 @@
 """A spec as it is typed: what can be read of it, what is wrong with it, what it selects of its model."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +9,17 @@ from qtnc.backends.options import BACKENDS
 from qtnc.errors import Diagnostic, PluginError, printable
 from qtnc.lsp.names import Mention, flat, mentions
 from qtnc.lsp.told import ToldModel
+from qtnc.passes import PASSES
+from qtnc.plugins.allowed import Allowed
+from qtnc.plugins.entry import Passes, PassPlugin
+from qtnc.plugins.offer import Offer
 from qtnc.source import Source
 from qtnc.spec import program, tree
 from qtnc.spec.layout import Lexeme, Stretch, stretches
 from qtnc.spec.read import Examined, examine
 from qtnc.spec.select import decided_by_weights, settle
 from qtnc.spec.syntax import MAX_LENGTH, lexemes, vocabulary
-from qtnc.structures.plugins import Structures
+from qtnc.structures.plugins import Plugin, Structures
 from qtnc.structures.registry import STRUCTURES
 from qtnc.structures.structure import Structure
 
@@ -31,9 +35,29 @@ class KnownStructures(Structures):
     def __getitem__(self, name: str) -> type[Structure]:
         if name in STRUCTURES or name not in self:
             return super().__getitem__(name)
-        packages = " and ".join(f"{plugin.package} {plugin.version}" for plugin in self.offers(name))
-        message = f"`{printable(name)}` comes from {packages}, which is not imported while you type"
-        raise PluginError(NotImported(message, help="`qtnc check` checks its options"))
+        raise _not_imported(name, self.offers(name))
+
+
+class KnownPasses(Passes):
+    """All passes of other packages by name; none is imported."""
+
+    def __getitem__(self, name: str) -> Offer:
+        raise _not_imported(name, self.offers(name))
+
+
+class NothingRuns(Allowed):
+    """No code of others runs, and what cannot be known without is no mistake."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "python", "leave")
+        object.__setattr__(self, "passes", KnownPasses())
+        object.__setattr__(self, "structures", KnownStructures())
+
+
+def _not_imported(name: str, plugins: Iterable[Plugin | PassPlugin]) -> PluginError:
+    packages = " and ".join(f"{plugin.package} {plugin.version}" for plugin in plugins)
+    message = f"`{printable(name)}` comes from {packages}, which is not imported while you type"
+    return PluginError(NotImported(message, help="`qtnc check` checks its options"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,11 @@ class Reading:
     model: ToldModel | None = None
     chosen: Mapping[str, tuple[str, ...]] | None = None
     empty: tuple[Diagnostic, ...] = ()
+
+    @property
+    def passes(self) -> tuple[PassPlugin, ...]:
+        """Passes that other packages offer."""
+        return KnownPasses().plugins
 
     @cached_property
     def lexemes(self) -> tuple[Lexeme, ...]:
@@ -93,8 +122,9 @@ class Reading:
 
 def read(source: Source, folder: Path, open_text: Callable[[Path], str]) -> Reading:
     """Read a text in a folder; ``open_text`` gives the texts of files that it includes."""
-    structures = KnownStructures()
-    return Reading(source, folder, examine(source, structures, BACKENDS, folder, open_text), structures)
+    structures, allowed = KnownStructures(), NothingRuns(own=frozenset(PASSES))
+    found = examine(source, structures, BACKENDS, folder, open_text, allowed=allowed)
+    return Reading(source, folder, found, structures)
 
 
 def _unsettled(spec: program.Spec, errors: Collection[Diagnostic]) -> frozenset[str]:

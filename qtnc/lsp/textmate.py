@@ -81,7 +81,8 @@ def _texts() -> Iterator[Rule]:
 def _statements() -> Iterator[Rule]:
     """Words that begin statements, with the name that follows them."""
     name, spelled = patterns()["NAME"], spelling()
-    statements = {made for rule, (made, *_) in expansions() if rule == "statement"}
+    homes = {"statement", *(f"in_{block}" for block in vocabulary().blocks)}
+    statements = {made for rule, (made, *_) in expansions() if rule in homes}
     named: dict[str, str] = {}
     for rule, (word, *rest) in expansions():
         if rule in statements and rest and spelled.get(word):
@@ -93,7 +94,8 @@ def _statements() -> Iterator[Rule]:
                 named[spelled[word]] = f"entity.name.{rule}" if declares else "variable.other"
     for word, scope in named.items():
         yield _rule(rf"{BEGIN}({word})\s+({name})", "keyword.control", scope)
-    yield _rule(rf"{BEGIN}({_any(vocabulary().statements)})\b", "keyword.control")
+    inside = (word for words in vocabulary().blocks.values() for word in words)
+    yield _rule(rf"{BEGIN}({_any((*vocabulary().statements, *inside))})\b", "keyword.control")
     yield _rule(rf"{BEGIN}({_any(vocabulary().reserved)})\b", "keyword.other.reserved")
 
 
@@ -139,7 +141,8 @@ def _values() -> Iterator[Rule]:
 def _marks() -> Iterator[Rule]:
     """Operators and brackets."""
     known, spelled = vocabulary(), spelling()
-    marks = [spelled[kind] for kind in known.operators if not spelled.get(kind, "a").isidentifier()]
+    signs = known.operators | known.arithmetic | known.foreign
+    marks = [spelled[kind] for kind in signs if not spelled.get(kind, "a").isidentifier()]
     separators = [mark for mark in marks if mark in (",", ":")]
     yield _rule(patterns()["COMPARATOR"], name="keyword.operator.comparison")
     yield _rule(_any([*(mark for mark in marks if mark not in separators), "*"]), name="keyword.operator")

@@ -146,7 +146,7 @@ def tokens_for(parser: InteractiveParser, lexemes: Iterable[Lexeme], block: str 
     while left:
         lexeme = left.pop()
         choices: dict[str, Any] = parser.choices()  # type: ignore[no-untyped-call]
-        if block in vocabulary().computing and _SIGNED.get((lexeme.kind, lexeme.text[0])) in choices:
+        if block in vocabulary().computing and _SIGNED.get((lexeme.kind, lexeme.text[:1])) in choices:
             left += signed(lexeme)[::-1]
             lexeme = left.pop()
         word = lexeme.text.isidentifier() and lexeme.kind not in vocabulary().operators

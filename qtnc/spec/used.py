@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from qtnc.errors import Diagnostic, PluginError, did_you_mean
+from qtnc.errors import PluginError, did_you_mean
 from qtnc.plugins.allowed import Allowed
 from qtnc.plugins.file import ENDING, load_file, read_file
 from qtnc.plugins.offer import Offer
@@ -149,5 +149,4 @@ def _told(span: Span, ask: Any, about: Any) -> Any:
     try:
         return ask(about)
     except PluginError as error:
-        said: Diagnostic = error.diagnostics[0]
-        raise RefusedError(said.message, span, said.help) from error
+        raise RefusedError.of(replace(error.diagnostics[0], span=span)) from error

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from qtnc.errors import Diagnostic, did_you_mean
 from qtnc.source import Span
@@ -50,6 +50,13 @@ class RefusedError(Exception):
     def __init__(self, message: str, span: Span, way_out: str | None = None) -> None:
         super().__init__(message)
         self.diagnostic = Diagnostic(message, span, way_out)
+
+    @classmethod
+    def of(cls, said: Diagnostic) -> "RefusedError":
+        """One that says what was said elsewhere, as it was said."""
+        refused = cls(said.message, cast("Span", said.span))
+        refused.diagnostic = said
+        return refused
 
 
 @dataclass(frozen=True)
