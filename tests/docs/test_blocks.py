@@ -31,6 +31,7 @@ ELSEWHERE = {
     ("docs/structures.md", "python"): "tests/structures/test_structures_page.py::test_the_class_compiles_by_the_spec",
     ("docs/structures.md", "toml"): "tests/structures/test_structures_page.py::test_the_class_compiles_by_the_spec",
     ("docs/structures.md", "qtn"): "tests/structures/test_structures_page.py::test_the_class_compiles_by_the_spec",
+    ("docs/cookbook.md", "qtn"): "tests/docs/test_cookbook.py::test_recipe",
     ("docs/ir.md", "qir"): "tests/ir/text/test_ir_page.py::test_examples",
     **{
         ("docs/tutorial.md", language): "tests/docs/test_tutorial.py::test_it_can_be_followed"
