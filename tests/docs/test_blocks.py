@@ -37,6 +37,7 @@ ELSEWHERE = {
     },
     ("docs/passes.md", "toml"): "tests/plugins/test_passes_page.py::test_a_package_is_used",
     ("docs/testing.md", "python"): "tests/testing/test_testing_page.py::test_every_block_runs",
+    ("docs/cookbook.md", "qtn"): "tests/docs/test_cookbook.py::test_recipe",
     ("docs/ir.md", "qir"): "tests/ir/text/test_ir_page.py::test_examples",
     **{
         ("docs/tutorial.md", language): "tests/docs/test_tutorial.py::test_it_can_be_followed"
