@@ -6,9 +6,9 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from qtnc.pipeline import PassResult
-from qtnc.rewrite.driving import apply_rules
-from qtnc.rewrite.rule import SpecRule
-from qtnc.rewrite.trace import Listener
+from qtnc.rules.driving import apply_rules
+from qtnc.rules.rule import SpecRule
+from qtnc.rules.trace import Listener
 
 
 @dataclass(frozen=True)

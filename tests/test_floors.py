@@ -15,7 +15,7 @@ FLOORS = [
     {"qtnc.ir", "qtnc.work"},
     {"qtnc.structures", "qtnc.pipeline"},
     {"qtnc.plugins"},
-    {"qtnc.rewrite"},
+    {"qtnc.rewrite", "qtnc.rules"},
     {"qtnc.spec", "qtnc.importers", "qtnc.calibrate", "qtnc.backends"},
     {"qtnc.passes", "qtnc.authoring"},
     {"qtnc.road"},

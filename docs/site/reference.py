@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from constructs import Entry, entries
 
 from qtnc.backends.options import BACKENDS
-from qtnc.rewrite.functions import FUNCTIONS, Function
-from qtnc.rewrite.operators import CLASSES
+from qtnc.rules.functions import FUNCTIONS, Function
+from qtnc.rules.operators import CLASSES
 from qtnc.source import Source
 from qtnc.spec import include, layout, pattern, syntax, tree
 from qtnc.spec.check import READER

@@ -2,7 +2,7 @@
 
 from qtnc.authoring.rewrite import Rewrite
 from qtnc.pipeline import Pass, PassResult
-from qtnc.rewrite.building import Builder
-from qtnc.rewrite.found import Match, decline
+from qtnc.rules.building import Builder
+from qtnc.rules.found import Match, decline
 
 __all__ = ["Builder", "Match", "Pass", "PassResult", "Rewrite", "decline"]

@@ -10,14 +10,14 @@ import onnx_ir as ir
 
 from qtnc.errors import InternalError
 from qtnc.pipeline import PassResult
-from qtnc.rewrite.building import Builder
-from qtnc.rewrite.driving import apply_rules
-from qtnc.rewrite.found import Match
-from qtnc.rewrite.matching import Matcher
-from qtnc.rewrite.pattern import ANY
-from qtnc.rewrite.trace import Listener
+from qtnc.rules.building import Builder
+from qtnc.rules.driving import apply_rules
+from qtnc.rules.found import Match
+from qtnc.rules.matching import Matcher
+from qtnc.rules.pattern import ANY
+from qtnc.rules.trace import Listener
 from qtnc.source import Span
-from qtnc.spec.looked_for import read_equations
+from qtnc.spec.rules.looked_for import read_equations
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from qtnc.calibrate.session import run, session_of
 from qtnc.errors import Diagnostic, PassError, SpecError
 from qtnc.look.verify_each import rounding
 from qtnc.planner.preparing import missed
-from qtnc.rewrite.drawing import draw
-from qtnc.rewrite.driving import apply_rules
-from qtnc.rewrite.rule import Example, SpecRule
-from qtnc.rewrite.sameness import expression, same_outputs
+from qtnc.rules.drawing import draw
+from qtnc.rules.driving import apply_rules
+from qtnc.rules.rule import Example, SpecRule
+from qtnc.rules.sameness import expression, same_outputs
 from qtnc.verify.compare import relative_errors, worst
 
 SEEDS: Final = (0, 1, 2)

@@ -21,8 +21,8 @@ from qtnc.pipeline import Pipeline
 from qtnc.plugins.allowed import Allowed
 from qtnc.plugins.entry import Passes
 from qtnc.plugins.file import load_file
-from qtnc.rewrite.rule import SpecRule
 from qtnc.road.steps import NOTHING_USED, Known, Step, read_steps
+from qtnc.rules.rule import SpecRule
 from qtnc.spec.read import read_spec
 from qtnc.structures.registry import STRUCTURES
 

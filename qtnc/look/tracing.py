@@ -7,7 +7,7 @@ from typing import Any
 
 from qtnc.errors import printable, visible
 from qtnc.planner.plan import LayerPlan, Plan
-from qtnc.rewrite.trace import Attempt, Listener
+from qtnc.rules.trace import Attempt, Listener
 from qtnc.spec.wording import clip
 
 

@@ -10,10 +10,10 @@ from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.planner.claim import declined_by
 from qtnc.planner.preparing import SHOWN
-from qtnc.rewrite.building import MADE_BY
-from qtnc.rewrite.driving import try_rule
-from qtnc.rewrite.measures import article
-from qtnc.rewrite.rule import SpecRule
+from qtnc.rules.building import MADE_BY
+from qtnc.rules.driving import try_rule
+from qtnc.rules.measures import article
+from qtnc.rules.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec.program import Rewrite, Spec
 from qtnc.spec.select import Settled, claims, ignored, settle

@@ -11,14 +11,15 @@ from qtnc.lsp.in_rules import signature
 from qtnc.lsp.names import Mention, declarer
 from qtnc.lsp.place import leaf_at, meaning_at
 from qtnc.lsp.reading import Reading
-from qtnc.rewrite.functions import FUNCTIONS
+from qtnc.rules.functions import FUNCTIONS
 from qtnc.source import Span
-from qtnc.spec import rule_tree, tree
+from qtnc.spec import tree
 from qtnc.spec.ahead import Path
 from qtnc.spec.comparisons import FIELDS
 from qtnc.spec.conditions import is_op
 from qtnc.spec.pattern import Pattern, PatternError
 from qtnc.spec.rank import KEYS
+from qtnc.spec.rules import tree as rule_tree
 from qtnc.spec.wording import clip
 
 LONGEST = 500

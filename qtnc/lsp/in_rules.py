@@ -8,12 +8,13 @@ from typing import Any, Final
 import onnx
 
 from qtnc.lsp.reading import Reading
-from qtnc.rewrite.functions import FUNCTIONS, Function
-from qtnc.rewrite.operators import CLASSES
+from qtnc.rules.functions import FUNCTIONS, Function
+from qtnc.rules.operators import CLASSES
 from qtnc.source import Span
-from qtnc.spec import atoms, rule_tree
+from qtnc.spec import atoms
 from qtnc.spec.ahead import Path
-from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
+from qtnc.spec.rules import tree as rule_tree
+from qtnc.spec.rules.kinds import ELEMENTS, GROUPS, RANK, SHAPES
 
 FOUND: Final = (rule_tree.Equation, rule_tree.Operation, rule_tree.Alternatives, rule_tree.Labelled, rule_tree.Capture)
 """Nodes of what a rule looks for; others compute."""

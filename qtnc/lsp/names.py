@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 from qtnc.source import Span
-from qtnc.spec import rule_tree, tree
+from qtnc.spec import tree
 from qtnc.spec.conditions import is_op
 from qtnc.spec.lets import VALUES
+from qtnc.spec.rules import tree as rule_tree
 
 USES: Final = {"selector": tree.Select, "data": tree.Data, "base": tree.Stage}
 """What declares the name that stands in a part of a node, by that part."""

@@ -11,8 +11,8 @@ from qtnc.pipeline import Hook, Pipeline, Ran
 from qtnc.planner.claim import place
 from qtnc.planner.plan import RuleDone
 from qtnc.planner.totals import Totals, totals, weights_of
-from qtnc.rewrite.driving import Applied
 from qtnc.road.road import Road
+from qtnc.rules.driving import Applied
 from qtnc.spec.wording import clip
 
 SHOWN: Final = 3

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from qtnc.errors import Diagnostic, PluginError, did_you_mean
 from qtnc.plugins.allowed import Allowed
-from qtnc.rewrite.rule import SpecRule
+from qtnc.rules.rule import SpecRule
 from qtnc.source import Span
 from qtnc.spec import program, tree
 from qtnc.spec.conditions import Scope, is_op, predicate, unknown_selector
@@ -16,9 +16,9 @@ from qtnc.spec.facts import DTYPES
 from qtnc.spec.lets import Lets
 from qtnc.spec.options import checked, values_of
 from qtnc.spec.outcome import nothing_emitted, nothing_to_verify
-from qtnc.spec.rule_problems import EnoughError, Problems
-from qtnc.spec.rule_tree import Rule
-from qtnc.spec.rules import spec_rule
+from qtnc.spec.rules.problems import EnoughError, Problems
+from qtnc.spec.rules.rule import spec_rule
+from qtnc.spec.rules.tree import Rule
 from qtnc.spec.settings import OPTIMIZE, goal
 from qtnc.spec.unknown import path_of, unknown_base
 from qtnc.spec.used import Uses

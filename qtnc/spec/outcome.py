@@ -5,7 +5,7 @@ from typing import Any
 
 from qtnc.errors import Diagnostic
 from qtnc.spec import program, tree
-from qtnc.spec.rule_tree import Rule
+from qtnc.spec.rules.tree import Rule
 from qtnc.spec.values import listing
 
 

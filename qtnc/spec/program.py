@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from qtnc.errors import Diagnostic, UsageError, did_you_mean
 from qtnc.plugins.offer import Offer
-from qtnc.rewrite.rule import SpecRule
+from qtnc.rules.rule import SpecRule
 from qtnc.source import Source, Span
 from qtnc.spec import tree
 from qtnc.spec.pattern import Pattern

@@ -14,8 +14,9 @@ from lark.tree import Meta
 
 from qtnc.errors import Diagnostic, SpecError
 from qtnc.source import Source, Span
-from qtnc.spec import rule_tree, tree, wording
+from qtnc.spec import tree, wording
 from qtnc.spec.layout import Lexeme, Stretch, Vocabulary, stretches
+from qtnc.spec.rules import tree as rule_tree
 
 MAX_LENGTH = 1 << 18
 """Characters of a spec: far above any written by hand, and read in seconds."""

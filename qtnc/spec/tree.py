@@ -10,7 +10,7 @@ from qtnc.spec.atoms import Regex as Regex
 from qtnc.spec.atoms import Sequence as Sequence
 from qtnc.spec.atoms import String as String
 from qtnc.spec.atoms import Value as Value
-from qtnc.spec.rule_tree import Rule
+from qtnc.spec.rules.tree import Rule
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from qtnc.pipeline import Pass
 from qtnc.plugins.offer import offers_of
 from qtnc.rewrite.decision import Decision
 from qtnc.rewrite.products import declined
-from qtnc.rewrite.rule import SpecRule
 from qtnc.road.steps import Known, Step, read_steps
+from qtnc.rules.rule import SpecRule
 from qtnc.source import Source
 from qtnc.spec.read import read_source
 from qtnc.structures.registry import STRUCTURES

@@ -13,7 +13,7 @@ from qtnc.authoring import Builder, Match, Rewrite, decline
 from qtnc.errors import InternalError, PassError, SpecError
 from qtnc.ir.text.reader import parse_model
 from qtnc.pipeline import is_exact
-from qtnc.rewrite.trace import Attempt
+from qtnc.rules.trace import Attempt
 from qtnc.testing import assert_equivalent, check_text
 
 MODEL = """qir 1

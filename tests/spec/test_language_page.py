@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from qtnc.backends.options import BACKENDS
-from qtnc.rewrite.functions import FUNCTIONS, Function
-from qtnc.rewrite.operators import CLASSES
+from qtnc.rules.functions import FUNCTIONS, Function
+from qtnc.rules.operators import CLASSES
 from qtnc.spec.comparisons import COUNTED, FIELDS
 from qtnc.spec.facts import DTYPES
 from qtnc.spec.kinds import KINDS as VALUE_KINDS
 from qtnc.spec.layout import MAX_DEPTH
 from qtnc.spec.rank import KEYS
-from qtnc.spec.rule_kinds import ELEMENTS, GROUPS, RANK, SHAPES
-from qtnc.spec.rules import MAX_PARTS
+from qtnc.spec.rules.kinds import ELEMENTS, GROUPS, RANK, SHAPES
+from qtnc.spec.rules.rule import MAX_PARTS
 from qtnc.spec.syntax import MAX_LENGTH, vocabulary
 from qtnc.spec.values import UNITS, listing
 from qtnc.structures.options import options_of

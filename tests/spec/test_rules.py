@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from qtnc.backends.options import BACKENDS
 from qtnc.errors import SpecError
-from qtnc.rewrite.functions import FUNCTIONS
-from qtnc.rewrite.operators import CLASSES
-from qtnc.rewrite.pattern import Attribute, Axes, Capture, Either, Equation, Kind, Literal, Operation
-from qtnc.rewrite.rule import SpecRule
-from qtnc.rewrite.terms import Apply, Binary, Call, Items, Matches, Negative, Not, Number, Ref, Step, Term, Text
+from qtnc.rules.functions import FUNCTIONS
+from qtnc.rules.operators import CLASSES
+from qtnc.rules.pattern import Attribute, Axes, Capture, Either, Equation, Kind, Literal, Operation
+from qtnc.rules.rule import SpecRule
+from qtnc.rules.terms import Apply, Binary, Call, Items, Matches, Negative, Not, Number, Ref, Step, Term, Text
 from qtnc.source import Source, Span
 from qtnc.spec.program import Spec
 from qtnc.spec.read import read_source, read_spec

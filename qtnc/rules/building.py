@@ -1,0 +1,119 @@
+"""What a rule puts into a graph: nodes with types, shapes and the names of where they come from."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from qtnc.ir.dialect import is_qtn
+from qtnc.ir.names import NAME_SCOPES, FreeNames
+from qtnc.rules.found import Match, decline
+from qtnc.rules.measures import is_const
+from qtnc.rules.operands import Operand, Schema, attribute_for, fitted, in_type, wanted_type
+from qtnc.rules.results import infer_results
+from qtnc.rules.schemas import schema_of
+
+MADE_BY: Final = "qtnc.rule"
+"""Metadata of a node: the rule that made it."""
+
+
+class Builder:
+    """Makes the nodes of one replacement. Nothing of it is in the model before the whole has been made.
+
+    A new node takes over the metadata, and so the layer's name, of the node that it stands for: the matched one of its
+    operator, else the root.
+    """
+
+    def __init__(self, model: ir.Model, found: Match, rule: str, names: FreeNames) -> None:
+        self.nodes: list[ir.Node] = []
+        self.constants: dict[ir.Value, str] = {}
+        self._model, self._found, self._rule, self._names = model, found, rule, names
+        self._arrays: dict[int, tuple[ir.Value, Any]] = {}
+
+    def __call__(self, op: str, *inputs: Operand, **attributes: Any) -> ir.Value:
+        """Make a node of one result: ``build("MatMul", x, scaled)``, ``build("com.microsoft.Gelu", x)``."""
+        return self.several(op, 1, *inputs, **attributes)[0]
+
+    def several(self, op: str, results: int, *inputs: Operand, **attributes: Any) -> tuple[ir.Value, ...]:
+        """Make a node of several results."""
+        domain, _, op_type = op.rpartition(".")
+        schema = schema_of(domain, op_type, self._model.graph.opset_imports.get(domain, 1))
+        if schema is None and domain == "":
+            decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`")
+        made = {name: attribute_for(name, value, schema) for name, value in attributes.items()}
+        read = self._operands((domain, op_type, ""), inputs, schema)
+        return self._add(ir.node(op_type, read, made, domain=domain, num_outputs=results))
+
+    def again(self, node: ir.Node, *inputs: Operand, **attributes: Any) -> tuple[ir.Value, ...]:
+        """Make a node that does to other inputs what a matched one does."""
+        schema = schema_of(node.domain, node.op_type, self._model.graph.opset_imports.get(node.domain, 1))
+        made = dict(node.attributes) | {name: attribute_for(name, value, schema) for name, value in attributes.items()}
+        overload = self._names.take(node.overload) if is_qtn(node) else node.overload
+        read = self._operands(node.op_identifier(), inputs, schema)
+        new = ir.node(node.op_type, read, made, domain=node.domain, overload=overload, num_outputs=len(node.outputs))
+        return self._add(new)
+
+    def constant(self, array: NDArray[Any], name: str | None = None) -> ir.Value:
+        """Make a constant; ``name`` is what it is called where that is free once the rule is done."""
+        held = self._arrays.get(id(array))
+        if held is not None:
+            return held[0]
+        called = self._names.take(name or f"{self._rule}.constant")
+        tensor = ir.Tensor(np.asarray(array, order="C"), name=called)
+        value = ir.Value(name=called, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.constants[value] = name or called
+        self._arrays[id(array)] = value, array
+        return value
+
+    def constant_of(self, result: Any, name: str | None = None) -> ir.Value:
+        """Make a constant of what a computation came to, a number as the element type of what the root makes."""
+        if isinstance(result, np.ndarray | np.generic):
+            return self.constant(np.asarray(result), name)
+        made = self._found.root.outputs[0].dtype
+        return self.constant(in_type(result, made or ir.DataType.FLOAT), name)
+
+    def forget(self) -> None:
+        """Take back what was made: values that it reads have one reader less each."""
+        for node in self.nodes:
+            for k in range(len(node.inputs)):
+                node.replace_input_with(k, None)
+
+    def _operands(
+        self, op: ir.OperatorIdentifier, inputs: Sequence[Operand], schema: Schema | None
+    ) -> list[ir.Value | None]:
+        read: list[ir.Value | None] = []
+        for k, operand in enumerate(inputs):
+            if operand is None or isinstance(operand, ir.Value):
+                read.append(operand)
+            elif isinstance(operand, np.ndarray | np.generic):
+                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), self._name_there(op, k)))
+            else:
+                read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
+        return read
+
+    def _name_there(self, op: ir.OperatorIdentifier, k: int) -> str | None:
+        """Name of the constant that the node read in this place for which a new one stands."""
+        like = self._like(op)
+        value = like.inputs[k] if like is not None and k < len(like.inputs) else None
+        return value.name if is_const(value) and value is not None else None
+
+    def _like(self, op: ir.OperatorIdentifier) -> ir.Node | None:
+        return next((node for node in self._found.nodes if node.op_identifier() == op), None)
+
+    def _add(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        like = self._like(node.op_identifier()) or self._found.root
+        taken = any(n.name == like.name for n in self.nodes)
+        stands_for = like.op_identifier() == node.op_identifier() and not taken
+        title = like.name or self._found.root.outputs[0].name
+        node.name = like.name if stands_for else f"{title}.{self._rule}_{len(self.nodes)}"
+        node.metadata_props.update(like.metadata_props)
+        if NAME_SCOPES not in like.metadata_props and NAME_SCOPES in self._found.root.metadata_props:
+            node.metadata_props[NAME_SCOPES] = self._found.root.metadata_props[NAME_SCOPES]
+        node.metadata_props[MADE_BY] = self._rule
+        for output in node.outputs:
+            output.name = self._names.take(f"{self._found.root.outputs[0].name}.{self._rule}")
+        infer_results(node, self._model.graph.opset_imports)
+        self.nodes.append(node)
+        return tuple(node.outputs)

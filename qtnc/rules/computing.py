@@ -1,0 +1,223 @@
+"""What terms come to, given what a rule found: numbers and constants computed, values and nodes for the rest."""
+
+import operator
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+
+from qtnc.errors import InternalError
+from qtnc.ir.dtypes import DTYPES
+from qtnc.rules import terms
+from qtnc.rules.building import Builder
+from qtnc.rules.found import Match, array_of, decline
+from qtnc.rules.functions import FUNCTIONS, Sort
+from qtnc.rules.measures import UnknownError, is_const
+from qtnc.source import Span
+
+SIGNS: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "/": operator.truediv,
+        "//": operator.floordiv,
+        "%": operator.mod,
+        "**": operator.pow,
+        "@": operator.matmul,
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "==": operator.eq,
+        "!=": operator.ne,
+    }
+)
+"""Signs of numpy's arithmetic; ``and`` and ``or`` look at the right side only where they must."""
+
+HALF: Final = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+"""Element types in which nothing is computed: 32 bits are, and the result is rounded."""
+
+MOST: Final = 1 << 26
+"""Elements of a constant that a rule may compute, beyond those of the constants that it reads."""
+
+
+class Computing:
+    """Computes terms of one rule at one match; ``lets`` grow step by step."""
+
+    def __init__(self, found: Match, build: Builder | None = None) -> None:
+        self._found, self._build = found, build
+        self.lets: dict[str, Any] = {}
+
+    def truth(self, term: terms.Term) -> bool:
+        """Whether a condition holds; a constant must hold for every element."""
+        result = self.term(term)
+        array = array_of(result, _text(term)) if isinstance(result, ir.Value) else np.asarray(result)
+        return bool(np.all(array))
+
+    def term(self, term: terms.Term) -> Any:
+        """What a term comes to.
+
+        Returns
+        -------
+        A value of the graph for what is captured or made by a new node, else an array, a number, a text, a tuple, an
+        element type or a truth.
+
+        Raises
+        ------
+        DeclinedError
+            If it has no answer at this place.
+        """
+        match term:
+            case terms.Number(value) | terms.Text(value):
+                return value
+            case terms.Ref(name):
+                return self._named(name)
+            case terms.Items(items):
+                return tuple(self._scalar(item) for item in items)
+            case terms.Not(part):
+                return not self.truth(part)
+            case terms.Matches(part, pattern):
+                return pattern.matches(self.term(part))
+            case terms.Binary("and", left, right):
+                return self.truth(left) and self.truth(right)
+            case terms.Binary("or", left, right):
+                return self.truth(left) or self.truth(right)
+            case terms.Negative(part):
+                return self._arithmetic(operator.neg, term.span, self.term(part))
+            case terms.Binary(sign, left, right):
+                return self._arithmetic(SIGNS[sign], term.span, self.term(left), self.term(right))
+            case terms.Call():
+                return self._call(term)
+            case terms.Apply():
+                return self.nodes(term, 1)[0]
+
+    def nodes(self, apply: terms.Apply, results: int) -> tuple[ir.Value, ...]:
+        """Make the node that a term describes."""
+        if self._build is None:
+            raise InternalError("a condition makes no nodes")
+        inputs: list[Any] = []
+        for one in apply.inputs:
+            read = None if one is None else self.term(one)
+            inputs += read if isinstance(read, tuple) and any(isinstance(v, ir.Value) for v in read) else [read]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        attributes = {name: self._attribute(value) for name, value in apply.attributes}
+        if apply.again:
+            return self._build.again(self._found.node(apply.op), *inputs, **attributes)
+        return self._build.several(apply.op, results, *inputs, **attributes)
+
+    def source_of(self, term: terms.Term) -> str | None:
+        """Name of the first constant that a computed one is made from: what it replaces, most likely."""
+        for part in terms.parts_of(term):
+            value = self._found.bound.get(part.name) if isinstance(part, terms.Ref) else None
+            if isinstance(value, ir.Value) and is_const(value):
+                return value.name
+        return None
+
+    def _named(self, name: str) -> Any:
+        if name in self.lets:
+            return self.lets[name]
+        if name in self._found.bound:
+            found = self._found.bound[name]
+            return np.asarray(found.numpy()) if isinstance(found, ir.TensorProtocol) else found
+        if name in DTYPES:
+            return DTYPES[name]
+        raise InternalError(f"`{name}` is bound by nothing")
+
+    def _scalar(self, term: terms.Term) -> Any:
+        """One item of a list: a text, or a number out of whatever holds one."""
+        result = self._plain(self.term(term), term)
+        if isinstance(result, str):
+            return result
+        array = np.asarray(result)
+        if array.size != 1:
+            decline(f"{array.size:,} numbers stand where one is wanted", term.span)
+        return array.reshape(-1)[0].item()
+
+    def _attribute(self, term: terms.Term) -> Any:
+        result = self.term(term)
+        if isinstance(result, ir.Value):
+            array = array_of(result, _text(term))
+            return array.reshape(-1)[0].item() if array.size == 1 else array
+        return result.item() if isinstance(result, np.ndarray | np.generic) and result.size == 1 else result
+
+    def _plain(self, result: Any, term: terms.Term | None = None) -> Any:
+        """Numbers of a constant value, anything else as it is."""
+        if isinstance(result, ir.Value):
+            return array_of(result, _text(term) if term else result.name or "")
+        return np.asarray(result) if isinstance(result, tuple) else result
+
+    def _arithmetic(self, compute: Callable[..., Any], span: Span | None, *parts: Any) -> Any:
+        plain = [self._plain(part) for part in parts]
+        half = next((p.dtype for p in plain if isinstance(p, np.ndarray) and p.dtype in HALF), None)
+        wide = [p.astype(np.float32) if isinstance(p, np.ndarray) and p.dtype in HALF else p for p in plain]
+        _check_size(wide, compute, span)
+        try:
+            with np.errstate(all="ignore"):
+                result = compute(*wide)
+        except (ArithmeticError, ValueError, TypeError) as error:
+            decline(f"it cannot be computed: {str(error)[:200]}", span)
+        if isinstance(result, np.generic):
+            result = np.asarray(result) if any(isinstance(p, np.ndarray) for p in plain) else result.item()
+        rounded = half is not None and isinstance(result, np.ndarray) and result.dtype == np.float32
+        return result.astype(half) if rounded else result
+
+    def _call(self, call: terms.Call) -> Any:
+        function = FUNCTIONS[call.function]
+        sorts = (*function.parameters, *[function.rest] * len(call.arguments))
+        arguments: list[Any] = []
+        for term, sort in zip(call.arguments, sorts, strict=False):
+            result = self.term(term)
+            if sort is Sort.VALUE:
+                arguments.append(result)
+            elif sort is Sort.DTYPE:
+                arguments.append(result.numpy())
+            elif sort is Sort.NUMBER:
+                arguments.append(self._scalar(term))
+            elif sort is Sort.LIST:
+                plain = self._plain(result, term)
+                arguments.append(tuple(plain.tolist()) if isinstance(plain, np.ndarray) else plain)
+            else:
+                arguments.append(self._plain(result, term))
+        if any(sort is Sort.VALUE for sort in function.parameters):
+            try:
+                return function.compute(*arguments)
+            except UnknownError as error:
+                decline(f"`{_text(call.arguments[0])}`: {error}", call.span)
+        _check_call(call, arguments)
+        return self._arithmetic(lambda *parts: function.compute(*parts), call.span, *arguments)
+
+
+def _text(term: terms.Term) -> str:
+    return term.span.text if term.span else term.name if isinstance(term, terms.Ref) else type(term).__name__.lower()
+
+
+def _check_size(parts: list[Any], compute: Callable[..., Any], span: Span | None) -> None:
+    """Refuse what would take all memory or time: sizes of numbers are hostile too."""
+    if compute is operator.pow and all(isinstance(p, int) for p in parts) and len(parts) > 1:
+        base, exponent = parts
+        if abs(exponent) * max(abs(base), 1).bit_length() > MOST.bit_length() * 64:
+            decline("it is a number too large", span)
+    shapes = [p.shape for p in parts if isinstance(p, np.ndarray)]
+    if len(shapes) < 2 or compute is operator.matmul:
+        return
+    try:
+        size = int(np.prod(np.broadcast_shapes(*shapes), dtype=np.float64))
+    except ValueError:
+        return  # said by the arithmetic itself
+    if size > MOST and size > max(p.size for p in parts if isinstance(p, np.ndarray)):
+        decline(f"it would be a constant of {size:,} elements", span)
+
+
+def _check_call(call: terms.Call, arguments: list[Any]) -> None:
+    size = 0.0
+    if call.function == "full":
+        size = float(np.prod(np.asarray(arguments[0], np.float64)))
+    elif call.function == "eye":
+        size = float(arguments[0]) ** 2
+    if size > MOST:
+        decline(f"it would be a constant of {size:,.0f} elements", call.span)

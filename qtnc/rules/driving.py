@@ -1,0 +1,186 @@
+"""Applying rules until none applies, and finding out where that would never end."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from qtnc.errors import Diagnostic, PassError, printable
+from qtnc.ir.initializers import drop_unused_initializers
+from qtnc.ir.names import FreeNames, module_path
+from qtnc.ir.unread import drop_unused_functions
+from qtnc.rules.building import Builder
+from qtnc.rules.found import DeclinedError, Match
+from qtnc.rules.history import Histories, period, place_of
+from qtnc.rules.matching import Miss
+from qtnc.rules.measures import op_word
+from qtnc.rules.rule import Rule
+from qtnc.rules.splice import Splice
+from qtnc.rules.trace import Attempt, Listener, name_of
+from qtnc.source import Span
+
+
+@dataclass(frozen=True)
+class Applied:
+    """How often a rule was applied.
+
+    Attributes
+    ----------
+    roots : operators at which it begins.
+    nearest : of one that never was applied, the attempt that came nearest; None where no node has such an operator.
+    """
+
+    rule: str
+    times: int
+    roots: tuple[str, ...]
+    nearest: Attempt | None = None
+    span: Span | None = None
+
+
+def apply_rules(
+    model: ir.Model, rules: Sequence[Rule], listen: Listener | None = None, *, at_most: int | None = None
+) -> tuple[Applied, ...]:
+    """Apply rules, at each node the first that does, until none does any more.
+
+    Parameters
+    ----------
+    listen : is told of every attempt.
+    at_most : how often they are applied in all, where that is bounded.
+
+    Raises
+    ------
+    PassError
+        If rules undo one another or go on for ever; it names the cycle.
+    """
+    driver = _Driver(model, rules, listen, at_most)
+    driver.run()
+    drop_unused_initializers(model)
+    drop_unused_functions(model)
+    driver.settle_names()
+    return tuple(
+        Applied(r.name, driver.times[r.name], r.matcher.root_words, driver.nearest.get(r.name), r.span) for r in rules
+    )
+
+
+class _Driver:
+    """One run over one model."""
+
+    def __init__(self, model: ir.Model, rules: Sequence[Rule], listen: Listener | None, at_most: int | None) -> None:
+        self.model, self.listen, self._at_most = model, listen, at_most
+        self.times: Counter[str] = Counter()
+        self.nearest: dict[str, Attempt] = {}
+        nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
+        self._histories = Histories(50 + 2 * nodes)
+        self._left = 1000 + 50 * nodes
+        self._names = FreeNames(model)
+        self._constants: dict[ir.Value, str] = {}
+        self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+        self._places = {rule.name: k for k, rule in enumerate(rules)}
+        for rule in rules:
+            for operator in rule.matcher.roots:
+                self._by_root[operator].append(rule)
+
+    def run(self) -> None:
+        """Go over the graph until nothing changes: over all of it, and around each change at once."""
+        while self._by_root:
+            waiting = deque(ir.traversal.RecursiveGraphIterator(self.model.graph))
+            changed = False
+            while waiting and self.times.total() != self._at_most:
+                made = self._rewrite(waiting.popleft())
+                changed = changed or made is not None
+                waiting.extendleft(reversed(made or ()))
+            if not changed or self.times.total() == self._at_most:
+                return
+
+    def settle_names(self) -> None:
+        """Call constants what those were called whose place they take, where these are gone."""
+        stored, names = self.model.graph.initializers, FreeNames(self.model)
+        for value, wanted in self._constants.items():
+            if value.name != wanted and value.name in stored and wanted not in names:
+                del stored[str(value.name)]
+                value.name = names.take(wanted)
+                self.model.graph.register_initializer(value)
+
+    def _rewrite(self, node: ir.Node) -> list[ir.Node] | None:
+        """Apply the first rule that applies at a node; the nodes that it made, and those that read them."""
+        for rule in self._by_root.get((node.domain, node.op_type), ()) if node.graph is not None else ():
+            made = self._try(rule, node)
+            if made is not None:
+                return made
+        return None
+
+    def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
+        splice = _propose(self.model, rule, node, self._names)
+        self._tell(_attempt(rule, node, splice))
+        if not isinstance(splice, Splice):
+            return None
+        found = splice.found
+        place = place_of(found)
+        readers = [use.node for name in splice.replaced for use in found[name].uses()]
+        growth = splice.perform()
+        made = [new for new in splice.build.nodes if new.graph is not None]
+        self._constants.update(splice.build.constants)
+        self.times[rule.name] += 1
+        self._left -= 1
+        circle = self._histories.extend(rule.name, place, found, made, growth)
+        if circle or not self._left:
+            raise _endless(rule, self._in_order(circle or (rule.name,)), found)
+        return made + readers
+
+    def _in_order(self, circle: Sequence[str]) -> Sequence[str]:
+        """A circle as it is read: once round, from the rule that comes first in the text."""
+        once = period(circle)
+        first = min(range(len(once)), key=lambda k: self._places[once[k]])
+        return (*once[first:], *once[:first])
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Keep what came nearest, and pass it on."""
+        if self.listen is not None:
+            self.listen(attempt)
+        best = self.nearest.get(attempt.rule)
+        if attempt.outcome != "replaced" and (best is None or attempt.met > best.met):
+            self.nearest[attempt.rule] = attempt
+
+
+def try_rule(model: ir.Model, rule: Rule, node: ir.Node) -> Attempt:
+    """Say what a rule would do at a node whose operator its root may have, and change nothing."""
+    came = _propose(model, rule, node, FreeNames(model))
+    if isinstance(came, Splice):
+        came.build.forget()
+    return _attempt(rule, node, came)
+
+
+def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Splice | Miss | DeclinedError:
+    """What a rule would put into a graph at a node, or why it would not."""
+    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1))
+    if isinstance(found, Miss):
+        return found
+    build = Builder(model, found, rule.name, names)
+    try:
+        splice = Splice(model, found, rule.replace(found, build), build, rule.shared)
+        splice.check()
+    except DeclinedError as declined:
+        build.forget()
+        return declined
+    return splice
+
+
+def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:
+    """What became of a rule at a node."""
+    title = node.name or str(node.outputs[0].name)
+    tried = Attempt(rule.name, title, op_word(node), module_path(node) or "", "replaced")
+    if isinstance(came, Miss):
+        return tried.missed("no match", came.reason, came.span, name_of(came.at), came.met)
+    if isinstance(came, DeclinedError):
+        span = came.at if isinstance(came.at, Span) else None
+        return tried.missed("declined", came.reason, span, name_of(came.at))
+    return tried.with_nodes(tuple(new.op_type for new in came.build.nodes))
+
+
+def _endless(rule: Rule, circle: Sequence[str], found: Match) -> PassError:
+    """Say which rules go on for ever, and where."""
+    round_trip = " -> ".join((*circle, circle[0]))
+    message = f"rules do not come to an end: {round_trip}, at `{printable(found.layer)}`"
+    way_out = "a rule must not match what it makes, nor undo another: add a `where` that stops it"
+    return PassError(Diagnostic(message, rule.span, way_out))
