@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtnc.errors import Diagnostic, OutputError, UsageError
+
 if TYPE_CHECKING:
     from qtnc.look.tracing import Trace
+
+
+ENDING = ".jsonl"
 
 
 def tracing(parser: argparse._ActionsContainer) -> None:
@@ -16,7 +21,7 @@ def tracing(parser: argparse._ActionsContainer) -> None:
         "--trace", choices=("rewrite",), help="say on stderr every attempt of every rule: replaced, declined, no match"
     )
     parser.add_argument(
-        "--trace-file", type=Path, metavar="FILE", help="write the attempts there instead, a line of JSON each"
+        "--trace-file", type=Path, metavar="FILE", help="write them into a .jsonl file instead, a line of JSON each"
     )
 
 
@@ -27,7 +32,15 @@ def trace_of(options: argparse.Namespace) -> Iterator["Trace | None"]:
     from qtnc.look.tracing import Trace
 
     if options.trace_file:
-        with options.trace_file.open("w", encoding="utf-8") as file:
+        if options.trace_file.suffix != ENDING:  # whatever else it names is somebody's
+            message = f"a trace is written to a file that ends in {ENDING}"
+            raise UsageError(Diagnostic(message, place=str(options.trace_file)))
+        try:
+            file = options.trace_file.open("w", encoding="utf-8")
+        except OSError as error:
+            message = f"cannot be written: {error.strerror or error}"
+            raise OutputError(Diagnostic(message, place=str(options.trace_file))) from error
+        with file:
             yield Trace(lambda line: print(line, file=file), as_data=True)
     else:
         yield Trace(say) if options.trace else None

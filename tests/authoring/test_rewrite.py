@@ -132,3 +132,9 @@ def test_a_match_that_is_wrong_is_shown() -> None:
 def test_within_makes_it_inexact() -> None:
     assert is_exact(Fold)
     assert not is_exact(type(made(lambda self, found, build: found["x"], within=0.01)))
+
+
+def test_more_than_can_be_followed_is_refused() -> None:
+    many = ", ".join(f"a{k}" for k in range(2000))
+    with pytest.raises(SpecError, match="looks for 150 operations and values at most, not 2,001"):
+        made(lambda self, found, build: found["a0"], match=f"y = Sum({many})").run(model())

@@ -90,6 +90,16 @@ def test_a_trace_is_data(qtnc: Run, home: Any) -> None:
     assert [attempt["made"] for attempt in layers] == [["lowrank"]]
 
 
+def test_a_trace_replaces_no_other_file(qtnc: Run, home: Any) -> None:
+    for file in (home.model, home.spec):
+        before = file.read_bytes()
+        done = qtnc("plan", home.model, home.spec, "--trace-file", file)
+        assert (done.code, "ends in .jsonl" in done.err) == (2, True)
+        assert file.read_bytes() == before
+    nowhere = qtnc("plan", home.model, home.spec, "--trace-file", home.folder / "no" / "t.jsonl")
+    assert (nowhere.code, "No such file" in nowhere.err) == (1, True)
+
+
 def test_why_says_what_a_rule_lacks(qtnc: Run, home: Any) -> None:
     home.spec.write_text(SPEC.replace("s: const scalar", "s: const [2]"))
     done = qtnc("why", home.model, home.spec, "up")

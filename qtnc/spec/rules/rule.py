@@ -61,12 +61,7 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
         )
     if not matches:  # nothing is known of names
         return SpecRule(node.name.text, (), (), (), None, (), node.span)
-    parts = sum(1 for equation in equations for _ in parts_of(equation.operation))
-    if parts > MAX_PARTS:
-        message = f"a rule looks for {MAX_PARTS} operations and values at most, not {parts:,}"
-        reader.refuse(message, node.span, "say less of what is looked for, or write two rules")
-    if len(problems) == before:
-        problems += unreached(equations)
+    reader.bounded(equations, node.span, before)
     reader.terms.later = frozenset(name.text for one in _of(sound, rule_tree.Given) for name in one.names)
     conditions = tuple(reader.terms.condition(one.condition) for one in _of(sound, rule_tree.Where))
     reader.terms.later = frozenset()
@@ -83,11 +78,10 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
 
 def equations_alone(node: rule_tree.Rule, lets: Lets, problems: Problems) -> tuple[Equation, ...]:
     """What a rule looks for, without the rest of it; what is wrong is added to ``problems``."""
+    sound = [statement for statement in node.statements if _is_shallow(statement, problems)]
     reader = _Reader(Names(lets, (), node.span), problems)
-    equations = reader.patterns.equations(
-        _of([s for s in node.statements if _is_shallow(s, problems)], rule_tree.Match)
-    )
-    problems += unreached(equations)
+    equations = reader.patterns.equations(_of(sound, rule_tree.Match))
+    reader.bounded(equations, node.span, 0)
     return equations
 
 
@@ -129,6 +123,15 @@ class _Reader:
     def is_result(self, name: str) -> bool:
         """Whether a name is that of something that may be replaced."""
         return name in self.names.known and self.names.known[name].role in ("result", "operation")
+
+    def bounded(self, equations: Sequence[Equation], place: Span, before: int) -> None:
+        """Refuse more than matching can follow, and where nothing is wrong since ``before``, what is never reached."""
+        parts = sum(1 for equation in equations for _ in parts_of(equation.operation))
+        if parts > MAX_PARTS:
+            message = f"a rule looks for {MAX_PARTS} operations and values at most, not {parts:,}"
+            self.refuse(message, place, "say less of what is looked for, or write two rules")
+        if len(self.problems) == before:
+            self.problems += unreached(equations)
 
     def replaced(self, nodes: Sequence[rule_tree.Assignment]) -> frozenset[str]:
         """Results that steps replace."""
