@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qtnc.ir.dialect import is_qtn
+from qtnc.ir.dialect import DOMAIN, is_qtn
 from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.rules.found import Match, decline
 from qtnc.rules.measures import is_const
@@ -39,6 +39,8 @@ class Builder:
     def several(self, op: str, results: int, *inputs: Operand, **attributes: Any) -> tuple[ir.Value, ...]:
         """Make a node of several results."""
         domain, _, op_type = op.rpartition(".")
+        if domain == DOMAIN:
+            decline(f"no rule makes a new {op}: a network comes of a `rewrite`, or is one done again")
         schema = schema_of(domain, op_type, self._model.graph.opset_imports.get(domain, 1))
         if schema is None and domain == "":
             decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`")

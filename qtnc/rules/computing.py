@@ -159,7 +159,7 @@ class Computing:
         try:
             with np.errstate(all="ignore"):
                 result = compute(*wide)
-        except (ArithmeticError, ValueError, TypeError) as error:
+        except (ArithmeticError, LookupError, ValueError, TypeError) as error:
             decline(f"it cannot be computed: {str(error)[:200]}", span)
         if isinstance(result, np.generic):
             result = np.asarray(result) if any(isinstance(p, np.ndarray) for p in plain) else result.item()
@@ -175,7 +175,7 @@ class Computing:
             if sort is Sort.VALUE:
                 arguments.append(result)
             elif sort is Sort.DTYPE:
-                arguments.append(result.numpy())
+                arguments.append(_numeric(result, term))
             elif sort is Sort.NUMBER:
                 arguments.append(self._scalar(term))
             elif sort is Sort.LIST:
@@ -192,6 +192,12 @@ class Computing:
         return self._arithmetic(lambda *parts: function.compute(*parts), call.span, *arguments)
 
 
+def _numeric(dtype: ir.DataType, term: terms.Term) -> np.dtype[Any]:
+    if dtype == ir.DataType.STRING:
+        decline("no number is of that type", term.span)
+    return dtype.numpy()
+
+
 def _text(term: terms.Term) -> str:
     return term.span.text if term.span else term.name if isinstance(term, terms.Ref) else type(term).__name__.lower()
 
@@ -203,14 +209,23 @@ def _check_size(parts: list[Any], compute: Callable[..., Any], span: Span | None
         if abs(exponent) * max(abs(base), 1).bit_length() > MOST.bit_length() * 64:
             decline("it is a number too large", span)
     shapes = [p.shape for p in parts if isinstance(p, np.ndarray)]
-    if len(shapes) < 2 or compute is operator.matmul:
+    if len(shapes) < 2:
         return
     try:
-        size = int(np.prod(np.broadcast_shapes(*shapes), dtype=np.float64))
+        size = int(_elements(*shapes, products=compute is operator.matmul))
     except ValueError:
         return  # said by the arithmetic itself
     if size > MOST and size > max(p.size for p in parts if isinstance(p, np.ndarray)):
         decline(f"it would be a constant of {size:,} elements", span)
+
+
+def _elements(first: tuple[int, ...], *others: tuple[int, ...], products: bool) -> float:
+    """Elements of what comes of constants spread over one another, or of their product."""
+    if not products:
+        return float(np.prod(np.broadcast_shapes(first, *others), dtype=np.float64))
+    (second,) = others
+    leading = np.broadcast_shapes(first[:-2], second[:-2])
+    return float(np.prod((*leading, *first[-2:-1], *second[-1:] * (len(second) > 1)), dtype=np.float64))
 
 
 def _check_call(call: terms.Call, arguments: list[Any]) -> None:

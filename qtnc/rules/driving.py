@@ -1,8 +1,9 @@
 """Applying rules until none applies, and finding out where that would never end."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import onnx_ir as ir
 
@@ -19,6 +20,7 @@ from qtnc.rules.rule import Rule
 from qtnc.rules.splice import Splice
 from qtnc.rules.trace import Attempt, Listener, name_of
 from qtnc.source import Span
+from qtnc.tensor.memory import size
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ def apply_rules(
     )
 
 
+SPARE: Final = 1 << 28
+"""Bytes of constants that rules may make beyond four times the weights of the model."""
+
+
 class _Driver:
     """One run over one model."""
 
@@ -73,8 +79,11 @@ class _Driver:
         nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
         self._histories = Histories(50 + 2 * nodes)
         self._left = 1000 + 50 * nodes
+        weights = (value for graph in model.graphs() for value in graph.initializers.values())
+        self._most = SPARE + 4 * sum(map(_bytes, weights))
         self._names = FreeNames(model)
-        self._constants: dict[ir.Value, str] = {}
+        self._constants: dict[ir.Value, str] = {}  # those made, and what they are to be called
+        self._held = 0  # bytes of them
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
         self._places = {rule.name: k for k, rule in enumerate(rules)}
         for rule in rules:
@@ -117,16 +126,41 @@ class _Driver:
             return None
         found = splice.found
         place = place_of(found)
+        read = {value for one in found.nodes for value in one.inputs if value in self._constants}
         readers = [use.node for name in splice.replaced for use in found[name].uses()]
         growth = splice.perform()
         made = [new for new in splice.build.nodes if new.graph is not None]
-        self._constants.update(splice.build.constants)
+        for value, wanted in splice.build.constants.items():
+            if value.is_initializer():
+                self._constants[value] = wanted
+                self._held += _bytes(value)
+        self._forget(value for value in read if not value.uses() and not value.is_graph_output())
+        self._check_memory(rule, found)
         self.times[rule.name] += 1
         self._left -= 1
         circle = self._histories.extend(rule.name, place, found, made, growth)
         if circle or not self._left:
             raise _endless(rule, self._in_order(circle or (rule.name,)), found)
         return made + readers
+
+    def _forget(self, constants: Iterable[ir.Value]) -> None:
+        """Let go of constants that one rule made and another took the place of."""
+        for value in constants:
+            del self._constants[value]
+            self._held -= _bytes(value)
+            self.model.graph.initializers.pop(str(value.name), None)
+
+    def _check_memory(self, rule: Rule, found: Match) -> None:
+        """End where constants grow beyond what any rule needs.
+
+        Raises
+        ------
+        PassError
+            With the rule that made the last.
+        """
+        if self._held > self._most:
+            message = f"rules make constants without end: {size(self._held)} at `{printable(found.layer)}`"
+            raise PassError(Diagnostic(message, rule.span, "bound by `where` how large a constant may become"))
 
     def _in_order(self, circle: Sequence[str]) -> Sequence[str]:
         """A circle as it is read: once round, from the rule that comes first in the text."""
@@ -164,6 +198,10 @@ def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Sp
         build.forget()
         return declined
     return splice
+
+
+def _bytes(value: ir.Value) -> int:
+    return value.const_value.nbytes if value.const_value is not None else 0
 
 
 def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:

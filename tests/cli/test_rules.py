@@ -197,3 +197,28 @@ def test_left_out_by_name(qtnc: Run, home: Any) -> None:
     done = qtnc("compile", home.model, home.spec, "-o", home.out, "--disable-pass", "apply-rules")
     assert done.code == 0, done.err
     assert "Mul" in {node.op_type for node in onnx.load(home.out / "onnx" / "model.onnx").graph.node}
+
+
+ENDLESS = {
+    "doubled": ("concat(1, w, w)", "Slice(MatMul(x, CONSTANT), [0], [n], [1])", 1, "rules make constants without end"),
+    "a huge product": (
+        "reshape(w, [384, 1]) @ full([1, 1Gi], 2)",
+        "MatMul(x, CONSTANT)",
+        0,
+        "of 1,073,741,824 elements",
+    ),
+    "a tower": ("w * 9 ** 9999999", "MatMul(x, CONSTANT)", 0, "a number too large"),
+    "out of a list": ("w * item([1, 2], 9)", "MatMul(x, CONSTANT)", 0, "index 9 is out of bounds"),
+    "by zero": ("w * (1 / 0)", "MatMul(x, CONSTANT)", 0, "division by zero"),
+    "strings": ("cast(w, string)", "MatMul(x, CONSTANT)", 0, "no number is of that type"),
+    "a network": ("w", "qtn.LowRank(x, CONSTANT)", 0, "no rule makes a new qtn.LowRank"),
+}
+
+
+@pytest.mark.parametrize(("constant", "made", "code", "said"), ENDLESS.values(), ids=ENDLESS)
+def test_what_cannot_be_computed_is_said(qtnc: Run, home: Any, constant: str, made: str, code: int, said: str) -> None:
+    text = f"rule r {{\n    match   y = MatMul(x, w: const [16, n])\n    replace y = {made}\n}}\n"
+    home.spec.write_text(f"qtn 1\n{text.replace('CONSTANT', constant)}")
+    done = qtnc("check", home.model, home.spec)
+    assert done.code == code, done.err
+    assert said in (done.err if code else done.out)
