@@ -26,7 +26,7 @@ hybrid: $(READY) ## both stages of the hybrid example, compared, and the circuit
 	$(BIN)/python examples/hybrid/hybrid.py -o out-hybrid
 
 test: $(READY) ## run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY) ## static checks: formatting, lint, types
 	$(BIN)/ruff format --check .
