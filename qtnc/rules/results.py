@@ -32,6 +32,8 @@ def infer_results(node: ir.Node, opsets: Mapping[str, int]) -> None:
         return
     read = {str(value.name): value for value in node.inputs if value is not None}
     types = {name: kind for name, value in read.items() if (kind := _type(value)) is not None}
+    if len(types) < len(read):
+        return  # of an input nothing is known, and onnx would look for it
     numbers = {name: ir.to_proto(tensor) for name, value in read.items() if (tensor := _small(value)) is not None}
     versions = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     try:
