@@ -31,6 +31,7 @@ from qtnc.cli import (
 )
 from qtnc.cli.reproducer import smaller, write_reproducer
 from qtnc.errors import InternalError, PluginError, QtncError, printable, visible
+from qtnc.plugins.loaded import forget_loaded
 
 INTERRUPTED = 130
 LONGEST_PATH = 1000
@@ -44,6 +45,7 @@ BUG = "this is a bug in {}; please report it"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _streams()
+    forget_loaded()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)

@@ -348,7 +348,7 @@ def test_timings(qtnc: Run, place: Any) -> None:
 
 
 def test_wrong_usage_of_the_new_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["opt", "m.onnx"], ["passes", "--format", "xml"], ["opt", "--pass-pipeline=x"]):
+    for arguments in (["opt"], ["passes", "--format", "xml"], ["opt", "--pass-pipeline=x"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from qtnc.calibrate.data import DataSet
 from qtnc.compiler import plan
-from qtnc.planner.plan import FORMAT, Baselines, Estimate, Ignored, Latency, LayerPlan, Plan
+from qtnc.planner.plan import FORMAT, Baselines, Estimate, Ignored, Latency, LayerPlan, Plan, RuleDone
 from qtnc.planner.planner import Planned
 
 SPEC = """qtn 1
@@ -67,6 +67,7 @@ PLAN = Plan(
     estimate=Estimate(0.5, 4096),
     ignored=(Ignored("head", "spec.qtn:3"),),
     settings={"batch": 3},
+    rules=(RuleDone("fold", "spec.qtn:2", 3), RuleDone("never", None, 0, "there is no Relu")),
 )
 
 
@@ -141,6 +142,7 @@ def test_json_holds_all_of_it() -> None:
     assert LayerPlan(**layer, **tuples, **rest) == LAYER
     assert Estimate(**content.pop("estimate")) == PLAN.estimate
     assert tuple(Ignored(**row) for row in content.pop("ignored")) == PLAN.ignored
+    assert tuple(RuleDone(**row) for row in content.pop("rules")) == PLAN.rules
     assert tuple(content.pop("notes")) == PLAN.notes
     assert all(getattr(PLAN, key) == value for key, value in content.items() if key != "format")
 
