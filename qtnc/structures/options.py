@@ -67,7 +67,15 @@ def option(
     refuse: Refuse | None = None,
     since: str | None = None,
 ) -> Any:
-    """Make a dataclass field that is an option of the language; see :class:`Option`."""
+    """Make a dataclass field that is an option of the language; see :class:`Option`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind of option `{kind}`: kinds are {', '.join(KINDS)}")
     return field(default=default, metadata={"option": (kind, doc, words, refuse, since)})
 
 

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from safetensors.numpy import load_file
 
+from qtnc.structures.options import KINDS, option
 from qtnc.structures.plugins import MEMBERS, Structures
 from qtnc.structures.structure import MisfitError, Problem
 
@@ -78,3 +79,10 @@ def test_every_member_is_listed() -> None:
     table = PAGE.split("| member |")[1].split("\n\n")[0]
     listed = re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:]))
     assert sorted([*listed, "name"]) == sorted(MEMBERS)
+
+
+def test_kinds_of_options_are_listed() -> None:
+    table = PAGE.split("| kind | in a spec |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(KINDS)
+    with pytest.raises(ValueError, match="no kind of option `percentage`: kinds are count, fraction"):
+        option("percentage", None, "a share")  # type: ignore[arg-type]
