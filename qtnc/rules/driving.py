@@ -9,9 +9,9 @@ import onnx_ir as ir
 
 from qtnc.errors import Diagnostic, PassError, printable
 from qtnc.ir.initializers import drop_unused_initializers
-from qtnc.ir.names import FreeNames, module_path
+from qtnc.ir.names import FreeNames, module_path, unique
 from qtnc.ir.unread import drop_unused_functions
-from qtnc.rules.building import Builder
+from qtnc.rules.building import MADE_BY, Builder
 from qtnc.rules.found import DeclinedError, Match
 from qtnc.rules.history import Histories, period, place_of
 from qtnc.rules.matching import Miss
@@ -60,6 +60,7 @@ def apply_rules(
     drop_unused_initializers(model)
     drop_unused_functions(model)
     driver.settle_names()
+    driver.settle_nodes()
     return tuple(
         Applied(r.name, driver.times[r.name], r.matcher.root_words, driver.nearest.get(r.name), r.span) for r in rules
     )
@@ -110,6 +111,14 @@ class _Driver:
                 del stored[str(value.name)]
                 value.name = names.take(wanted)
                 self.model.graph.register_initializer(value)
+
+    def settle_nodes(self) -> None:
+        """Give each node that a rule made a name of its own: onnxruntime refuses two of one name."""
+        nodes = list(ir.traversal.RecursiveGraphIterator(self.model.graph))
+        made = [node for node in nodes if MADE_BY in node.metadata_props and node.name]
+        kept = {str(node.name) for node in nodes if MADE_BY not in node.metadata_props}
+        for node, name in zip(made, unique((str(node.name) for node in made), kept), strict=True):
+            node.name = name
 
     def _rewrite(self, node: ir.Node) -> list[ir.Node] | None:
         """Apply the first rule that applies at a node; the nodes that it made, and those that read them."""
