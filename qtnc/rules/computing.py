@@ -2,12 +2,14 @@
 
 import operator
 from collections.abc import Callable, Mapping
+from math import prod
 from types import MappingProxyType
 from typing import Any, Final
 
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from qtnc.errors import InternalError
 from qtnc.ir.dtypes import DTYPES
@@ -42,7 +44,16 @@ HALF: Final = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 """Element types in which nothing is computed: 32 bits are, and the result is rounded."""
 
 MOST: Final = 1 << 26
-"""Elements of a constant that a rule may compute, beyond those of the constants that it reads."""
+"""Elements of a constant that a rule may compute, unless the constants that it reads have more together."""
+
+LONGEST: Final = 4096
+"""Bits of a whole number: squared often enough it would take all time."""
+
+WORK: Final = 1 << 42
+"""Multiplications of one product that a rule may compute."""
+
+SLOW_WORK: Final = 1 << 32
+"""The same of element types for which numpy has no fast product."""
 
 
 class Computing:
@@ -51,6 +62,8 @@ class Computing:
     def __init__(self, found: Match, build: Builder | None = None) -> None:
         self._found, self._build = found, build
         self.lets: dict[str, Any] = {}
+        read = {value for value in found.bound.values() if isinstance(value, ir.Value) and is_const(value)}
+        self._most = max(MOST, sum(value.const_value.size for value in read if value.const_value is not None))
 
     def truth(self, term: terms.Term) -> bool:
         """Whether a condition holds; a constant must hold for every element."""
@@ -136,7 +149,7 @@ class Computing:
         array = np.asarray(result)
         if array.size != 1:
             decline(f"{array.size:,} numbers stand where one is wanted", term.span)
-        return array.reshape(-1)[0].item()
+        return array.reshape(-1).tolist()[0]
 
     def _attribute(self, term: terms.Term) -> Any:
         result = self.term(term)
@@ -155,12 +168,14 @@ class Computing:
         plain = [self._plain(part) for part in parts]
         half = next((p.dtype for p in plain if isinstance(p, np.ndarray) and p.dtype in HALF), None)
         wide = [p.astype(np.float32) if isinstance(p, np.ndarray) and p.dtype in HALF else p for p in plain]
-        _check_size(wide, compute, span)
+        _check_size(wide, compute, span, self._most)
         try:
             with np.errstate(all="ignore"):
                 result = compute(*wide)
-        except (ArithmeticError, LookupError, ValueError, TypeError) as error:
+        except (ArithmeticError, ValueError, TypeError, LookupError, MemoryError) as error:
             decline(f"it cannot be computed: {str(error)[:200]}", span)
+        if isinstance(result, int) and result.bit_length() > LONGEST:
+            decline("it is a number too large", span)
         if isinstance(result, np.generic):
             result = np.asarray(result) if any(isinstance(p, np.ndarray) for p in plain) else result.item()
         rounded = half is not None and isinstance(result, np.ndarray) and result.dtype == np.float32
@@ -186,9 +201,9 @@ class Computing:
         if any(sort is Sort.VALUE for sort in function.parameters):
             try:
                 return function.compute(*arguments)
-            except UnknownError as error:
+            except (UnknownError, ArithmeticError, ValueError) as error:
                 decline(f"`{_text(call.arguments[0])}`: {error}", call.span)
-        _check_call(call, arguments)
+        _check_call(call, arguments, self._most)
         return self._arithmetic(lambda *parts: function.compute(*parts), call.span, *arguments)
 
 
@@ -202,37 +217,49 @@ def _text(term: terms.Term) -> str:
     return term.span.text if term.span else term.name if isinstance(term, terms.Ref) else type(term).__name__.lower()
 
 
-def _check_size(parts: list[Any], compute: Callable[..., Any], span: Span | None) -> None:
+def _check_size(parts: list[Any], compute: Callable[..., Any], span: Span | None, most: int) -> None:
     """Refuse what would take all memory or time: sizes of numbers are hostile too."""
     if compute is operator.pow and all(isinstance(p, int) for p in parts) and len(parts) > 1:
         base, exponent = parts
         if abs(exponent) * max(abs(base), 1).bit_length() > MOST.bit_length() * 64:
             decline("it is a number too large", span)
-    shapes = [p.shape for p in parts if isinstance(p, np.ndarray)]
-    if len(shapes) < 2:
+    arrays = [p for p in parts if isinstance(p, np.ndarray)]
+    if len(arrays) < 2:
         return
     try:
-        size = int(_elements(*shapes, products=compute is operator.matmul))
+        if compute is operator.matmul:
+            size = _check_work(arrays[0], arrays[1], span)
+        else:
+            size = prod(np.broadcast_shapes(*(array.shape for array in arrays)))
     except ValueError:
         return  # said by the arithmetic itself
-    if size > MOST and size > max(p.size for p in parts if isinstance(p, np.ndarray)):
+    if size > most:
         decline(f"it would be a constant of {size:,} elements", span)
 
 
-def _elements(first: tuple[int, ...], *others: tuple[int, ...], products: bool) -> float:
-    """Elements of what comes of constants spread over one another, or of their product."""
-    if not products:
-        return float(np.prod(np.broadcast_shapes(first, *others), dtype=np.float64))
-    (second,) = others
-    leading = np.broadcast_shapes(first[:-2], second[:-2])
-    return float(np.prod((*leading, *first[-2:-1], *second[-1:] * (len(second) > 1)), dtype=np.float64))
+def _check_work(left: NDArray[Any], right: NDArray[Any], span: Span | None) -> int:
+    """Elements of a product; declines where they take too long."""
+    if not left.ndim or not right.ndim:
+        return 0  # said by the arithmetic itself
+    rows = left.shape[-2] if left.ndim > 1 else 1
+    columns = right.shape[-1] if right.ndim > 1 else 1
+    size = prod(np.broadcast_shapes(left.shape[:-2], right.shape[:-2])) * rows * columns
+    fast = all(array.dtype in (np.float32, np.float64) for array in (left, right))
+    if size * left.shape[-1] > (WORK if fast else SLOW_WORK):
+        decline(f"it would take {size * left.shape[-1]:,} multiplications", span)
+    return size
 
 
-def _check_call(call: terms.Call, arguments: list[Any]) -> None:
+def _check_call(call: terms.Call, arguments: list[Any], most: int) -> None:
     size = 0.0
-    if call.function == "full":
-        size = float(np.prod(np.asarray(arguments[0], np.float64)))
-    elif call.function == "eye":
-        size = float(arguments[0]) ** 2
-    if size > MOST:
+    try:
+        if call.function == "full":
+            size = float(np.prod(np.asarray(arguments[0], np.float64)))
+        elif call.function == "eye":
+            size = float(arguments[0]) ** 2
+        elif call.function == "concat":
+            size = float(sum(np.size(part) for part in arguments[1:]))
+    except (ArithmeticError, ValueError, TypeError) as error:
+        decline(f"it cannot be computed: {str(error)[:200]}", call.span)
+    if not size <= most:
         decline(f"it would be a constant of {size:,.0f} elements", call.span)

@@ -66,7 +66,7 @@ def apply_rules(
     )
 
 
-SPARE: Final = 1 << 28
+SPARE: Final = 1 << 27
 """Bytes of constants that rules may make beyond four times the weights of the model."""
 
 

@@ -1,5 +1,6 @@
 """Numbers that a new node reads or carries, in the types that its operator wants."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,8 +37,11 @@ def wanted_type(k: int, inputs: Sequence[Operand], schema: Schema | None) -> ir.
 
 def in_type(numbers: float | Sequence[int], dtype: ir.DataType) -> NDArray[Any]:
     """Numbers as an array; declines where whole numbers are wanted and these are none."""
-    wanted = np.asarray(numbers)
-    array = wanted.astype(dtype.numpy())
+    try:
+        wanted = np.asarray(numbers)
+        array = wanted.astype(dtype.numpy())
+    except (ArithmeticError, ValueError, TypeError) as error:
+        decline(f"{str(numbers)[:60]} is not of {dtype_word(dtype)}: {str(error)[:100]}")
     if _is_whole(array) and not np.array_equal(array, wanted):
         decline(f"{numbers!r} is not of {dtype_word(dtype)}")
     return array
@@ -60,19 +64,32 @@ def attribute_for(name: str, value: Any, schema: Schema | None) -> ir.Attr:
     if isinstance(value, np.ndarray):
         return ir.AttrTensor(name, ir.Tensor(value))
     if kind in (types.FLOAT, types.FLOATS):
-        value = [float(v) for v in value] if items else float(value)
+        value = [_real(name, v) for v in value] if items else _real(name, value)
     elif kind in (types.INT, types.INTS):
         value = [_whole(name, v) for v in value] if items else _whole(name, value)
     elif items:
         value = list(value)
     if kind in (types.INTS, types.FLOATS) and not items:
         value = [value]
-    return ir.convenience.convert_attribute(name, value)
+    try:
+        made = ir.convenience.convert_attribute(name, value)
+        ir.to_proto(made)
+    except (ArithmeticError, ValueError, TypeError, ir.serde.SerdeError) as error:
+        decline(f"`{name}` cannot hold {str(value)[:60]}: {str(error)[:100]}")
+    return made
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (OverflowError, ValueError, TypeError):
+        decline(f"`{name}` is a number, and not {str(value)[:60]}")
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, str) or int(value) != value:
-        decline(f"`{name}` is a whole number, and not {value!r}")
+    is_whole = not isinstance(value, str) and math.isfinite(value) and int(value) == value
+    if not is_whole or not -(2**63) <= int(value) < 2**63:
+        decline(f"`{name}` is a whole number of 64 bits, and not {str(value)[:60]}")
     return int(value)
 
 

@@ -33,7 +33,7 @@ def infer_results(node: ir.Node, opsets: Mapping[str, int]) -> None:
     read = {str(value.name): value for value in node.inputs if value is not None}
     types = {name: kind for name, value in read.items() if (kind := _type(value)) is not None}
     if len(types) < len(read):
-        return  # of an input nothing is known, and onnx would look for it
+        return  # onnx infers nothing of what reads a value of unknown type
     numbers = {name: ir.to_proto(tensor) for name, value in read.items() if (tensor := _small(value)) is not None}
     versions = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     try:
@@ -67,4 +67,6 @@ def _type(value: ir.Value) -> onnx.TypeProto | None:
 
 def _small(value: ir.Value) -> ir.TensorProtocol | None:
     tensor = value.const_value
-    return tensor if is_const(value) and tensor is not None and tensor.nbytes <= SMALL else None
+    if not is_const(value) or tensor is None or tensor.dtype == ir.DataType.STRING:
+        return None
+    return tensor if tensor.nbytes <= SMALL else None
