@@ -57,7 +57,11 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     layers = find_layers(model)
     layer = next((x for x in layers if x.name == name), None)
     if layer is None:
-        near = did_you_mean(name, [x.name for x in layers]) or "`qtnc inspect` lists them"
+        near = did_you_mean(name, [x.name for x in layers]) or (
+            "what the spec does to the graph runs before; `qtnc plan` lists the layers that it leaves"
+            if spec.rules or spec.uses
+            else "`qtnc inspect` lists them"
+        )
         raise UsageError(Diagnostic(f"the model has no layer `{printable(name)}`", help=near))
     settled = settle(spec, layers, LayerPaths(model, layers))
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)

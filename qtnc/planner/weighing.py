@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qtnc.errors import Diagnostic, SpecError
+from qtnc.errors import Diagnostic, PluginError, SpecError, printable
 from qtnc.ir.layers import Layer
 from qtnc.planner.baselines import baselines_of
 from qtnc.planner.devices import qiskit_options
@@ -14,7 +14,7 @@ from qtnc.planner.plan import Baselines, CircuitCost
 from qtnc.planner.pricing import price
 from qtnc.rewrite.products import effort, problem_of
 from qtnc.spec.program import Rewrite, Spec
-from qtnc.structures.structure import MisfitError, Part, Problem, Stack, Structure, parameters_of, stacked
+from qtnc.structures.structure import MisfitError, Part, Problem, Stack, Structure, parameters_of, stacked, told_apart
 from qtnc.work.unit import Outcome, Task
 from qtnc.work.work import Work
 
@@ -79,6 +79,8 @@ def weigh(
         If the options of a rule do not fit a weight.
     PassError
         If a weight holds NaN or infinity.
+    PluginError
+        If parts of a structure share a role.
     """
     terms = qiskit_options(spec)
     first: dict[Hashable, tuple[Layer, Rewrite]] = {}
@@ -109,12 +111,18 @@ def weigh(
 def _found(outcome: Outcome, layer: Layer, rule: Rewrite, covariance: NDArray[np.float64] | None) -> Found:
     facts = outcome.facts
     structure = rule.structure.settle(facts["settled"], layer.matrix_shape, outcome.arrays)
+    parts = structure.parts(layer.matrix_shape)
+    if not told_apart(parts):
+        shown = ", ".join(f"`{printable(part.role)}`" for part in parts[:4])
+        wrong = f"layer `{layer.name}`: parts of `{rule.structure.name}` have the roles {shown}"
+        way_out = "whoever wrote it gives each `Part` a role of its own, and one of them none"
+        raise PluginError(Diagnostic(wrong, span=rule.span, help=way_out))
     return Found(
         structure,
         facts["predicted_error"],
         facts["reason"],
         covariance,
-        stacked(structure.parts(layer.matrix_shape), layer.stack),
+        stacked(parts, layer.stack),
         Baselines(**facts["baselines"]),
         CircuitCost(**facts["circuits"]) if facts["circuits"] else None,
     )

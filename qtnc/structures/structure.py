@@ -233,6 +233,12 @@ class Structure(Protocol):
         ...
 
 
+def told_apart(parts: tuple[Part, ...]) -> bool:
+    """Whether each part has a role of its own, and one of them none: names of nodes and cores hang on it."""
+    roles = [part.role for part in parts]
+    return len({*roles}) == len(roles) and "" in roles
+
+
 def whole_numbers(value: Any, count: int | None = None) -> tuple[int, ...]:
     """A list of positive whole numbers as a file holds it, of some length.
 

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from qtnc.quantum import circuit as circuits
 from qtnc.quantum.circuit import Circuit
 from qtnc.structures.plugins import structure_fault
-from qtnc.structures.structure import Arrays, MisfitError, Part, Problem, Proposal, Stack, Structure, parameters_of
+from qtnc.structures.structure import (
+    Arrays,
+    MisfitError,
+    Part,
+    Problem,
+    Proposal,
+    Stack,
+    Structure,
+    parameters_of,
+    told_apart,
+)
 from qtnc.tensor.network import TensorNetwork
 from qtnc.testing.backends import check_backends
 from qtnc.work.digest import digest
@@ -125,9 +135,7 @@ class _Trial:
         parts = settled.parts(self.problem.shape)
         self.must(bool(parts) and all(isinstance(part, Part) for part in parts), "parts", "returns no tuple of Parts")
         roles = [part.role for part in parts]
-        self.must(
-            len({*roles}) == len(roles) and "" in roles, "parts", f"has the roles {roles}: each once, one of them ''"
-        )
+        self.must(told_apart(parts), "parts", f"has the roles {roles}: each once, one of them ''")
         ends = [part.product.features for part in parts]
         chained = all(a[1] == b[0] for a, b in pairwise(ends))
         whole = (ends[0][0], ends[-1][1]) == self.problem.shape and chained

@@ -141,3 +141,12 @@ def test_an_empty_selector_is_no_reason_to_say_nothing(qtnc: Run, home: Any) -> 
     done = qtnc("why", home.model, home.spec, "up")
     assert done.code == 0
     assert 'no: `name ~ "upp"`: its name is `up`' in done.out
+
+
+def test_a_layer_that_a_rule_may_have_renamed(qtnc: Run, home: Any) -> None:
+    home.spec.write_text(SPEC.replace("emit", "rule none {\n match y = Relu(Relu(x))\n replace y = Relu(x)\n}\nemit"))
+    done = qtnc("why", home.model, home.spec, "nowhere_near")
+    assert done.code == 2
+    assert (
+        "= help: what the spec does to the graph runs before; `qtnc plan` lists the layers that it leaves" in done.err
+    )

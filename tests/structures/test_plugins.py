@@ -159,3 +159,17 @@ def test_a_failure_is_blamed_on_its_package(
     assert "mine" in done.err
     assert "this is a bug in other-weak; please report it" in done.err
     assert not place.out.exists()
+
+
+def test_parts_that_share_a_role_are_refused_at_the_spec(install: Install, qtnc: Run, place: Any) -> None:
+    twice = """
+    def parts(self, shape):
+        (part,) = super().parts(shape)
+        return part, part
+"""
+    install("other-twice", {"twice": "other_twice:Thin"}, SOURCE.format(name="twice") + twice)
+    done = qtnc("compile", place.model, spec(place, "twice(rank: 2)"), "-o", place.out)
+    assert (done.code, done.out) == (1, "")
+    assert f"{place.spec}:4:1: error: layer `up`: parts of `twice` have the roles ``, ``" in done.err
+    assert "gives each `Part` a role of its own, and one of them none" in done.err
+    assert not place.out.exists()
