@@ -22,6 +22,10 @@ SEEDS: Final = (0, 1, 2)
 """Numbers that an example leaves open are drawn so often."""
 
 
+MEANT: Final = 0.1
+"""Error up to which a rule may be meant to be approximate."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """One example that holds: by how much outputs moved, relative to their size, over all seeds."""
@@ -99,7 +103,8 @@ def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) 
     found = worst(errors["after"])
     if not found <= allowed:
         message = f"rule `{rule.name}` moves what this computes by {found:.3%}, and may move it by {allowed:.3g}"
-        way_out = None if rule.within is not None else "if it is meant to be approximate, say how much: `within 1%`"
+        may_be_meant = rule.within is None and found <= MEANT
+        way_out = None if not may_be_meant else "if it is meant to be approximate, say how much: `within 1%`"
         raise SpecError(Diagnostic(message, example.span, way_out))
     return found
 

@@ -31,6 +31,7 @@ class Builder:
         self.constants: dict[ir.Value, str] = {}
         self._model, self._found, self._rule, self._names = model, found, rule, names
         self._arrays: dict[int, tuple[ir.Value, Any]] = {}
+        self._stood_for: set[ir.Node] = set()
 
     def __call__(self, op: str, *inputs: Operand, **attributes: Any) -> ir.Value:
         """Make a node of one result: ``build("MatMul", x, scaled)``, ``build("com.microsoft.Gelu", x)``."""
@@ -86,28 +87,30 @@ class Builder:
         self, op: ir.OperatorIdentifier, inputs: Sequence[Operand], schema: Schema | None
     ) -> list[ir.Value | None]:
         read: list[ir.Value | None] = []
+        like = self._like(op, [not isinstance(operand, ir.Value) or is_const(operand) for operand in inputs])
         for k, operand in enumerate(inputs):
             if operand is None or isinstance(operand, ir.Value):
                 read.append(operand)
             elif isinstance(operand, np.ndarray | np.generic):
-                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), self._name_there(op, k)))
+                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), _constant_at(like, k)))
             else:
                 read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
         return read
 
-    def _name_there(self, op: ir.OperatorIdentifier, k: int) -> str | None:
-        """Name of the constant that the node read in this place for which a new one stands."""
-        like = self._like(op)
-        value = like.inputs[k] if like is not None and k < len(like.inputs) else None
-        return value.name if is_const(value) and value is not None else None
+    def _like(self, op: ir.OperatorIdentifier, constant: Sequence[bool]) -> ir.Node | None:
+        """The matched node that a new one stands for: of its operator, constants in the same places, none twice."""
+        alike = [node for node in self._found.nodes if node.op_identifier() == op]
+        free = [node for node in alike if node not in self._stood_for] or alike
 
-    def _like(self, op: ir.OperatorIdentifier) -> ir.Node | None:
-        return next((node for node in self._found.nodes if node.op_identifier() == op), None)
+        def agreement(node: ir.Node) -> int:
+            return sum(is_const(value) == flag for value, flag in zip(node.inputs, constant, strict=False))
+
+        return max(free, key=agreement, default=None)
 
     def _add(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        like = self._like(node.op_identifier()) or self._found.root
-        taken = any(n.name == like.name for n in self.nodes)
-        stands_for = like.op_identifier() == node.op_identifier() and not taken
+        like = self._like(node.op_identifier(), [is_const(value) for value in node.inputs]) or self._found.root
+        stands_for = like.op_identifier() == node.op_identifier() and like not in self._stood_for
+        self._stood_for.add(like)
         title = like.name or self._found.root.outputs[0].name
         node.name = like.name if stands_for else f"{title}.{self._rule}_{len(self.nodes)}"
         node.metadata_props.update(like.metadata_props)
@@ -119,3 +122,9 @@ class Builder:
         infer_results(node, self._model.graph.opset_imports)
         self.nodes.append(node)
         return tuple(node.outputs)
+
+
+def _constant_at(node: ir.Node | None, k: int) -> str | None:
+    """Name of the constant that a node reads in a place."""
+    value = node.inputs[k] if node is not None and k < len(node.inputs) else None
+    return value.name if is_const(value) and value is not None else None

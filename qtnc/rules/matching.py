@@ -337,7 +337,7 @@ def _called(value: ir.Value | None) -> str:
 
 
 def _title(node: ir.Node) -> str:
-    return f"node `{node.name}`" if node.name else article(op_word(node))
+    return f"node `{node.name}`" if node.name else f"the node of `{node.outputs[0].name}`"
 
 
 def _short(equation: Equation) -> str:
