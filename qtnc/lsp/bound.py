@@ -116,6 +116,7 @@ async def _told(path: Path) -> ToldModel | NoModelError:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 killpg(process.pid, signal.SIGKILL)
+            await process.wait()  # else the loop may be closed before it hears of the end, and complains
     if process.returncode:
         lines = said.decode("utf-8", "replace").strip().splitlines() or [f"exit code {process.returncode}"]
         return NoModelError(f"`{shown}` cannot be read: {printable(lines[-1], LONGEST_REASON)}")
