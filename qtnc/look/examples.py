@@ -76,7 +76,7 @@ def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
     if not applied.times:
         raise _wrong(example, f"rule `{rule.name}` does not apply; {missed(applied)}")
     expected = before.clone()
-    told = _Told(rule.name, example.before, (), example.after, rule.within, (), example.span)
+    told = _Told(rule.name, example.before, example.after, rule.within, (), example.span)
     (meant,) = apply_rules(expected, [told], at_most=1)
     if not meant.times:
         raise _wrong(example, f"`after` says nothing of what is `before`; {missed(meant)}")

@@ -14,7 +14,7 @@ from qtnc.rules.found import Match, decline
 from qtnc.rules.matching import Matcher
 from qtnc.rules.operators import operators_of
 from qtnc.rules.pattern import Equation, Operation, parts_of
-from qtnc.rules.terms import Step, Term
+from qtnc.rules.terms import Step, Term, Where
 from qtnc.rules.unmet import unmet
 from qtnc.source import Span
 
@@ -77,18 +77,26 @@ class SpecRule:
     Attributes
     ----------
     equations : what it looks for; the last is the root.
-    conditions : of its ``where`` lines, all of which must hold, in order.
-    steps : what is computed and what replaces what, in order.
+    lines : what it asks, computes and replaces, in order.
     within : largest relative error that it may make, of its examples; None where it is exact but for rounding.
     """
 
     name: str
     equations: tuple[Equation, ...]
-    conditions: tuple[Term, ...]
-    steps: tuple[Step, ...]
+    lines: tuple[Where | Step, ...]
     within: float | None
     examples: tuple[Example, ...]
     span: Span
+
+    @property
+    def conditions(self) -> tuple[Term, ...]:
+        """Of its ``where`` lines, all of which must hold."""
+        return tuple(line.condition for line in self.lines if isinstance(line, Where))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is computed and what replaces what."""
+        return tuple(line for line in self.lines if isinstance(line, Step))
 
     @cached_property
     def matcher(self) -> Matcher:
@@ -117,15 +125,15 @@ class SpecRule:
         return any(domain == "qtn" for operators in named for domain, _ in operators)
 
     def replace(self, found: Match, build: Builder) -> Mapping[str, ir.Value]:
-        """Ask its conditions, then go through its steps."""
+        """Go through its lines: ask conditions, compute, make nodes."""
         computing = Computing(found, build)
-        for condition in self.conditions:
-            if not computing.truth(condition):
-                decline(unmet(condition, computing), condition.span)
         replaced: dict[str, ir.Value] = {}
-        for step in self.steps:
-            results = self._results(step, computing, build)
-            (replaced if step.replaces else computing.lets).update(zip(step.names, results, strict=True))
+        for line in self.lines:
+            if isinstance(line, Step):
+                results = self._results(line, computing, build)
+                (replaced if line.replaces else computing.lets).update(zip(line.names, results, strict=True))
+            elif not computing.truth(line.condition):
+                decline(unmet(line.condition, computing), line.condition.span)
         return replaced
 
     def _results(self, step: Step, computing: Computing, build: Builder) -> tuple[ir.Value, ...]:

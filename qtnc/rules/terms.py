@@ -129,6 +129,13 @@ class Step:
     span: Span | None = None
 
 
+@dataclass(frozen=True)
+class Where:
+    """``where CONDITION``, which must hold for the rule to go on."""
+
+    condition: Term
+
+
 def parts_of(term: Term) -> Iterator[Term]:
     """The term and all within it, outermost first, in order of the text."""
     yield term

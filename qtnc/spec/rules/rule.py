@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from qtnc.rules.functions import Sort
 from qtnc.rules.pattern import ANY, Equation, parts_of
 from qtnc.rules.rule import Example, SpecRule
-from qtnc.rules.terms import Ref, Step, Term
+from qtnc.rules.terms import Ref, Step, Term, Where
 from qtnc.source import Span
 from qtnc.spec import atoms
 from qtnc.spec.layout import MAX_DEPTH
@@ -60,20 +60,17 @@ def spec_rule(node: rule_tree.Rule, lets: Lets, lost: Collection[str], problems:
             "a rule replaces something", node.span, "add `replace NAME = ...`, the name being that of a result"
         )
     if not matches:  # nothing is known of names
-        return SpecRule(node.name.text, (), (), (), None, (), node.span)
+        return SpecRule(node.name.text, (), (), None, (), node.span)
     reader.bounded(equations, node.span, before)
-    reader.terms.later = frozenset(name.text for one in _of(sound, rule_tree.Given) for name in one.names)
-    conditions = tuple(reader.terms.condition(one.condition) for one in _of(sound, rule_tree.Where))
-    reader.terms.later = frozenset()
     reader.terms.replaced = reader.replaced(replaces)
-    steps = reader.steps([one for one in sound if isinstance(one, rule_tree.Given | rule_tree.Replace)])
+    lines = reader.lines([one for one in sound if isinstance(one, rule_tree.Where | rule_tree.Assignment)])
     shares = _of(sound, rule_tree.Within)
     for again in shares[1:]:
         place = shares[0].span.seen_from(again.span)
         reader.refuse(f"`within` is already said at {place}", again.span, "drop one of the two")
     within = reader.within(shares[0], lets) if shares else None
     examples = tuple(_example(one, lets, lost, problems) for one in _of(sound, rule_tree.Example))
-    return SpecRule(node.name.text, equations, conditions, steps, within, examples, node.span)
+    return SpecRule(node.name.text, equations, lines, within, examples, node.span)
 
 
 def equations_alone(node: rule_tree.Rule, lets: Lets, problems: Problems) -> tuple[Equation, ...]:
@@ -99,7 +96,7 @@ def _example(node: rule_tree.Example, lets: Lets, lost: Collection[str], problem
     if len(problems) == known:
         problems += settled(equations)
     reader.terms.replaced = reader.replaced(afters)
-    steps = reader.steps(afters)
+    steps = tuple(line for line in reader.lines(afters) if isinstance(line, Step))
     if afters and not node.lost and not any(step.replaces for step in steps):
         reader.refuse(
             "nothing of what is `before` is replaced", afters[-1].span, "`after y = ...` says what `y` is then"
@@ -145,11 +142,16 @@ class _Reader:
             self.problems.append(problem)
             return None
 
-    def steps(self, nodes: Sequence[rule_tree.Assignment]) -> tuple[Step, ...]:
-        """What is computed and put in place, in order."""
-        found = []
+    def lines(self, nodes: Sequence[rule_tree.Where | rule_tree.Assignment]) -> tuple[Where | Step, ...]:
+        """What is asked, computed and put in place, in order."""
+        found: list[Where | Step] = []
         done: dict[str, Span] = {}
+        let = [name.text for node in nodes if isinstance(node, rule_tree.Given) for name in node.names]
+        self.terms.later = frozenset(let)  # those read are known, and looked up before
         for node in nodes:
+            if isinstance(node, rule_tree.Where):
+                found.append(Where(self.terms.condition(node.condition)))
+                continue
             known = len(self.problems)
             term, sort = self.terms.term(node.formula)
             if len(node.names) > 1 and len(self.problems) == known:

@@ -39,7 +39,7 @@ class Terms:
     Attributes
     ----------
     replaced : names that the rule replaces: no new node reads them.
-    later : names that the rule lets, while conditions are read: these are asked before.
+    later : names that the rule lets: those that are not known yet are let further down.
     """
 
     names: Names
@@ -112,8 +112,7 @@ class Terms:
         if node.text == ANY:
             raise RefusedError("`_` names nothing", node.span, "name what is looked for, and write the name here")
         if node.text in self.later:
-            message = f"`{clip(node.text)}` is let by the rule, and conditions are asked before that"
-            raise RefusedError(message, node.span, "write in its place what it stands for")
+            raise RefusedError(f"`{clip(node.text)}` is let further down", node.span, "move the `let` up")
         if node.text in self.names.lost:
             return terms.Ref(node.text, node.span), None
         raise self.names.unknown(node)
