@@ -2,8 +2,8 @@
 
 A chain of weight products of 2048 x 8192 and back is generated, its weights in a file beside it, and compiled in a
 process of its own, whose anonymous memory and that of its workers is sampled: mapped files are not counted, for the
-system can drop them at any moment. What verification takes is printed apart: it runs both models in onnxruntime and
-torch.
+system can drop them at any moment. With --fold each product is scaled, and a rule makes every weight anew with its
+scale in it. What verification takes is printed apart: it runs both models in onnxruntime and torch.
 """
 
 import argparse
@@ -36,6 +36,11 @@ select odd = MatMul where name ~ "odd*"
 rewrite odd -> {rule}
 {emits}
 """
+FOLD = """rule fold_scale {
+    match   y = Mul(MatMul(x, w: const), s: const scalar)
+    replace y = MatMul(x, w * s)
+}
+"""
 
 
 def main() -> None:
@@ -44,6 +49,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=3.0, help="of weights (default 3)")
     parser.add_argument("--rule", default="lowrank(rank: 64)", help="what half of the layers become")
     parser.add_argument("--emit", nargs="+", default=["onnx"], choices=["onnx", "torch"])
+    parser.add_argument("--fold", action="store_true", help="scale every product, and fold the scales by a rule")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -52,14 +58,17 @@ def main() -> None:
         return
     with TemporaryDirectory(prefix="qtnc-memory-") as name:
         folder = Path(name)
-        write_model(folder / "model.onnx", int(options.gigabytes * 1e9 / (4 * prod(WIDTHS))) + 1)
+        layers = int(options.gigabytes * 1e9 / (4 * prod(WIDTHS))) + 1
+        write_model(folder / "model.onnx", layers, scaled=options.fold)
         emits = "\n".join(f"emit {backend}" for backend in options.emit)
-        (folder / "spec.qtn").write_text(SPEC.format(rule=options.rule, emits=emits))
+        spec = SPEC.format(rule=options.rule, emits=emits) + (FOLD if options.fold else "")
+        (folder / "spec.qtn").write_text(spec)
         command = [sys.executable, __file__, "--here", name, "--jobs", str(options.jobs)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         peaks: dict[str, int] = json.loads(done.stdout)
         beside = (folder / "model.onnx.data").stat().st_size
-    print(f"{beside / 1e9:.2f} GB of weights, {' and '.join(options.emit)}, {options.jobs} jobs")
+    folded = ", scales folded" if options.fold else ""
+    print(f"{beside / 1e9:.2f} GB of weights, {' and '.join(options.emit)}, {options.jobs} jobs{folded}")
     print(table(["stage", "anonymous memory", "of the weights"], [_row(s, p, beside) for s, p in peaks.items()]))
     compiling, running = (max(p for stage, p in peaks.items() if (stage in RUNS) == runs) for runs in (False, True))
     print(f"compile: {compiling / 1e9:.2f} GB; running both models, apart: {running / 1e9:.2f} GB")
@@ -69,8 +78,8 @@ def _row(stage: str, peak: int, beside: int) -> list[str]:
     return [stage, f"{peak / 1e6:,.0f} MB", f"{peak / beside:.2f}x"]
 
 
-def write_model(path: Path, layers: int) -> None:
-    """Write a chain of products; the weights go to the file one at a time."""
+def write_model(path: Path, layers: int, *, scaled: bool) -> None:
+    """Write a chain of products, each scaled by a half where asked; the weights go to the file one at a time."""
     rng = np.random.default_rng(0)
     nodes, weights, bytes_each = [], [], 4 * prod(WIDTHS)
     with path.with_name(f"{path.name}.data").open("wb") as beside:
@@ -83,7 +92,11 @@ def write_model(path: Path, layers: int) -> None:
             where = {"location": f"{path.name}.data", "offset": k * bytes_each, "length": bytes_each}
             weight.external_data.extend(onnx.StringStringEntryProto(key=a, value=str(b)) for a, b in where.items())
             weights.append(weight)
-            nodes.append(helper.make_node("MatMul", [f"x_{k}", weight.name], [f"x_{k + 1}"], name))
+            made = f"h_{k}" if scaled else f"x_{k + 1}"
+            nodes.append(helper.make_node("MatMul", [f"x_{k}", weight.name], [made], name))
+            if scaled:
+                weights.append(helper.make_tensor(f"{name}.scale", TensorProto.FLOAT, [], [0.5]))
+                nodes.append(helper.make_node("Mul", [made, f"{name}.scale"], [f"x_{k + 1}"], f"{name}.scaled"))
     ends = [helper.make_tensor_value_info(f"x_{k}", TensorProto.FLOAT, ["rows", WIDTHS[k % 2]]) for k in (0, layers)]
     graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)

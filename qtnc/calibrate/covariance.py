@@ -1,9 +1,7 @@
 """Covariances of what enters each layer, streamed through onnxruntime."""
 
-import mmap
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from math import prod
-from tempfile import TemporaryFile
 
 import numpy as np
 import onnx_ir as ir
@@ -14,11 +12,9 @@ from qtnc.calibrate.data import DataSet
 from qtnc.errors import DataError
 from qtnc.ir.form import Axes
 from qtnc.ir.layers import Layer
+from qtnc.tensor.mapped import zeros
 
 Place = tuple[str, Axes, int, tuple[int, ...]]
-
-MAPPED = 1 << 23
-"""Bytes from which a covariance is mapped from a file: the system may write it out."""
 
 BATCH = 8
 """Samples that run at a time: memory stays that of one batch."""
@@ -71,22 +67,11 @@ def covariances(
 
 def _add(sums: dict[Place, NDArray[np.float64]], place: Place, found: NDArray[np.float64]) -> None:
     if place not in sums:
-        sums[place] = _zeros(found.shape)
+        sums[place] = zeros(found.shape)  # a model has more of them than fit in memory
     if sums[place].ndim < found.ndim:  # rows that all matrices had in common so far
         sums[place] = sums[place] + found
     else:
         sums[place] += found
-
-
-def _zeros(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Zeros; large ones in a file without a name, for a model has more of them than fit in memory."""
-    needed = 8 * prod(shape)
-    if needed < MAPPED:
-        return np.zeros(shape)
-    with TemporaryFile() as file:
-        file.truncate(needed)
-        mapped = mmap.mmap(file.fileno(), needed)
-    return np.frombuffer(mapped).reshape(shape)
 
 
 def _place(layer: Layer) -> Place:

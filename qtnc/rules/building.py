@@ -14,6 +14,7 @@ from qtnc.rules.measures import is_const
 from qtnc.rules.operands import Operand, Schema, attribute_for, fitted, in_type, wanted_type
 from qtnc.rules.results import infer_results
 from qtnc.rules.schemas import schema_of
+from qtnc.tensor.mapped import set_aside
 
 MADE_BY: Final = "qtnc.rule"
 """Metadata of a node: the rule that made it."""
@@ -64,7 +65,7 @@ class Builder:
         if held is not None:
             return held[0]
         called = self._names.take(name or f"{self._rule}.constant")
-        tensor = ir.Tensor(np.asarray(array, order="C"), name=called)
+        tensor = ir.Tensor(set_aside(array), name=called)
         value = ir.Value(name=called, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
         self.constants[value] = name or called
         self._arrays[id(array)] = value, array

@@ -16,6 +16,7 @@ from qtnc.calibrate.covariance import covariances
 from qtnc.calibrate.data import DataSet
 from qtnc.errors import DataError
 from qtnc.ir.layers import find_layers
+from qtnc.tensor import mapped
 
 Floats = NDArray[np.float32]
 
@@ -78,9 +79,9 @@ def test_large_ones_lie_in_a_file(toys: ModuleType) -> None:
     model, x = read(toys.mlp()), np.random.default_rng(0).standard_normal((6, 16)).astype(np.float32)
     held = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(covariance, "MAPPED", 1)
-        mapped = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
-    for name, array in mapped.items():
+        patch.setattr(mapped, "MAPPED", 1)
+        outside = covariances(model, find_layers(model), DataSet("calib", {"x": x}))
+    for name, array in outside.items():
         np.testing.assert_array_equal(array, held[name])
         assert not array.flags.owndata
 

@@ -1,7 +1,10 @@
 """Rules that would take all memory, time or stack, and are told so."""
 
+from mmap import mmap
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from qtnc.backends.options import BACKENDS
@@ -13,12 +16,23 @@ from qtnc.rules.driving import apply_rules
 from qtnc.spec.read import read_spec
 from qtnc.spec.rules.looked_for import read_equations
 from qtnc.structures.registry import STRUCTURES
+from qtnc.tensor import mapped
 
 MODEL = """qir 1
 model opset {"": 18} ir 10
 graph g(%x: f32[n, 4]) -> (%y: f32[m, 4]) {
   weight %c: f32[1, 4] = [1.0, 1.0, 1.0, 1.0]
   %y = Concat(%x, %c){axis = 0} : f32[m, 4] as "join"
+}
+"""
+
+SCALED = """qir 1
+model opset {"": 18} ir 10
+graph g(%x: f32[n, 1024]) -> (%y: f32[n, 1024]) {
+  weight %w: f32[1024, 1024] = normal(0)
+  weight %s: f32[] = 0.5
+  %h = MatMul(%x, %w) : f32[n, 1024]
+  %y = Mul(%h, %s) : f32[n, 1024]
 }
 """
 
@@ -70,3 +84,26 @@ def test_what_a_pass_looks_for_is_bounded() -> None:
     names = ", ".join(f"a{k}" for k in range(2000))
     with pytest.raises(SpecError, match="a rule looks for 150 operations and values at most, not 2,001"):
         read_equations("match", f"y = Sum({names})")
+
+
+def test_large_constants_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each scaled weight is 4 MB: mapped, it is none of this process's own memory, and right to the bit."""
+    monkeypatch.setattr(mapped, "MAPPED", 1 << 20)
+    path = tmp_path / "rules.qtn"
+    path.write_text(
+        "qtn 1\nrule r {\n match y = Mul(MatMul(x, w: const), s: const scalar)\n replace y = MatMul(x, w * s)\n}\n"
+    )
+    rules = read_spec(path, STRUCTURES, BACKENDS, allowed=Allowed(python="leave")).rules
+    model = parse_model(SCALED, source="model.qir")
+    weight = model.graph.initializers["w"].const_value
+    assert weight is not None
+    expected = weight.numpy() * np.float32(0.5)
+    (applied,) = apply_rules(model, rules)
+    made = model.graph.initializers["w"].const_value
+    assert applied.times == 1
+    assert made is not None
+    base: Any = made.numpy()
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert isinstance(base.obj, mmap)
+    np.testing.assert_array_equal(made.numpy(), expected)
