@@ -19,6 +19,9 @@ UNFOLDABLE = frozenset(
 )
 """Operators whose result is not a function of their inputs."""
 
+STORED = frozenset({"DequantizeLinear"})
+"""Operators that say how a weight is stored: folding would undo its quantisation."""
+
 FROM_VALUES = frozenset(
     {"Expand", "Range", "ConstantOfShape", "Tile", "Pad", "OneHot", "Upsample", "CenterCropPad"}
     | {"BlackmanWindow", "HammingWindow", "HannWindow"}
@@ -62,7 +65,7 @@ class FoldConstants:
         return PassResult(model, folded)
 
     def _fold(self, model: ir.Model, node: ir.Node) -> bool:
-        if node.domain != "" or node.op_type in UNFOLDABLE | LABORIOUS or len(node.outputs) != 1:
+        if node.domain != "" or node.op_type in UNFOLDABLE | LABORIOUS | STORED or len(node.outputs) != 1:
             return False
         if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
             return False

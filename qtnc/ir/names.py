@@ -15,6 +15,9 @@ NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 ANONYMOUS = re.compile(r"^(val_\d+|onnx::\w+|_?\d+|.*_output_\d+|)$")
 """Names that exporters make up for values."""
 
+QUANTISED = "_quantized"
+"""What onnxruntime's quantiser writes behind the name of a weight."""
+
 SURROGATE = re.compile("[\ud800-\udfff]")
 """What no file can hold; damaged metadata can spell it."""
 
@@ -42,7 +45,7 @@ def weight_path(weight: ir.Value) -> str | None:
     name = weight.name or ""
     if ANONYMOUS.match(name):
         return None
-    path, dot, last = name.rpartition(".")
+    path, dot, last = name.removesuffix(QUANTISED).rpartition(".")
     return path if dot and last in ("weight", "weight_t", "kernel") else name
 
 

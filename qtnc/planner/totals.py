@@ -1,7 +1,9 @@
 """What the weights of a model come to before and after the rewrites, and which of them stay although rewritten."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
+from typing import Final
 
 import onnx_ir as ir
 
@@ -11,7 +13,18 @@ from qtnc.planner.plan import LayerPlan
 from qtnc.rewrite.surroundings import factors_of
 
 Totals = tuple[int, int]
-"""Floating-point elements, and bytes of all."""
+"""Parameters, and bytes of all. Parameters are floating-point elements and the whole numbers that stand for such."""
+
+QUANTISED: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        "DequantizeLinear": (0,),
+        "MatMulInteger": (0, 1),
+        "QLinearMatMul": (0, 3),
+        "ConvInteger": (0, 1),
+        "QLinearConv": (0, 3),
+    }
+)
+"""Operators that read whole numbers in the place of floating-point ones, and at which inputs."""
 
 
 def weights_of(model: ir.Model) -> list[ir.Value]:
@@ -21,9 +34,9 @@ def weights_of(model: ir.Model) -> list[ir.Value]:
 
 def totals(weights: Iterable[ir.Value]) -> Totals:
     """What some weights come to."""
-    tensors = [weight_tensor(weight) for weight in weights]
-    floats = (t for t in tensors if t.dtype.is_floating_point())
-    return sum(prod(t.shape.numpy()) for t in floats), sum(t.nbytes for t in tensors)
+    held = list(weights)
+    parameters = sum(prod(weight_tensor(weight).shape.numpy()) for weight in held if _is_parameter(weight))
+    return parameters, sum(weight_tensor(weight).nbytes for weight in held)
 
 
 def totals_after(weights: Iterable[ir.Value], layers: Sequence[Layer], entries: Iterable[LayerPlan]) -> Totals:
@@ -59,6 +72,12 @@ def sharing_notes(layers: Sequence[Layer], entries: Iterable[LayerPlan]) -> list
                 f"the dense weight of `{printable(layer.name)}` stays, for {who} reads it too: nothing is saved"
             )
     return notes
+
+
+def _is_parameter(weight: ir.Value) -> bool:
+    if weight_tensor(weight).dtype.is_floating_point():
+        return True
+    return any(use.idx in QUANTISED.get(use.node.op_type, ()) for use in weight.uses())
 
 
 def _other_reader(layer: Layer, layers: Sequence[Layer], becomes: set[str]) -> str:

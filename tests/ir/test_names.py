@@ -56,6 +56,7 @@ def test_the_legacy_exporter_writes_it_into_node_names(name: str, want: str | No
         ("layers.0.up.weight", "layers.0.up"),
         ("layers.0.up.weight_t", "layers.0.up"),
         ("dense.kernel", "dense"),
+        ("layers.0.up.weight_quantized", "layers.0.up"),
         ("weight", "weight"),
         ("layers.0.table", "layers.0.table"),
         ("val_146", None),
