@@ -193,6 +193,21 @@ def test_a_loop_ends_the_command(qtnc: Run, home: Any) -> None:
     assert "spec.qtn:4:1: error: rules do not come to an end: fold_scale -> fold_scale, at `" in done.err
 
 
+def test_a_rule_that_makes_what_onnx_has_not_is_named(qtnc: Run, home: Any) -> None:
+    rule = "rule hurry {\n    match   y = Relu(x)\n    replace y = com.microsoft.QuickGelu(x)\n}\n"
+    home.spec.write_text(f"qtn 1\n{rule}emit onnx\n")
+    done = qtnc("compile", home.model, home.spec, "-o", home.out)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "error: com.microsoft.QuickGelu is no standard operator, and no others are emitted "
+        "(1 time, first `relu.hurry_0`)\n"
+        "  = help: rule `hurry` makes it: let it make a standard one, of a newer opset by `emit onnx(opset: 20)`\n"
+    )
+    home.spec.write_text(f"qtn 1\n{rule}emit torch\n")
+    done = qtnc("compile", home.model, home.spec, "-o", home.out)
+    assert done.err.endswith("help: export the model without it, or rewrite it with a rule\n")
+
+
 def test_left_out_by_name(qtnc: Run, home: Any) -> None:
     done = qtnc("compile", home.model, home.spec, "-o", home.out, "--disable-pass", "apply-rules")
     assert done.code == 0, done.err
