@@ -56,6 +56,16 @@ def test_a_package_is_imported_only_when_a_spec_names_it(install: Install, qtnc:
     assert done.err.splitlines()[0].endswith(f"4:26: error: `{name}` has no option `kk`")
 
 
+def test_rules_of_a_spec_that_names_one_are_applied_to_a_file(install: Install, qtnc: Run, place: Any) -> None:
+    install("other-rules", {"ruled": "other_rules:Thin"}, SOURCE.format(name="ruled"))
+    spec(place, "ruled(k: 2)")
+    place.spec.write_text(place.spec.read_text() + "rule a {\n    match   y = Relu(x)\n    replace y = Abs(x)\n}\n")
+    done = qtnc("opt", place.model, "--rules", place.spec)
+    assert (done.code, done.err) == (0, "")
+    assert "= Abs(" in done.out
+    assert "no-plugins" in qtnc("opt", place.model, "--rules", place.spec, "--no-plugins").err
+
+
 def test_it_has_no_pass_of_its_own_and_is_rewritten(install: Install, qtnc: Run, place: Any) -> None:
     install("other-kin", {"kin": "other_kin:Thin"}, SOURCE.format(name="kin"))
     done = qtnc("compile", place.model, spec(place, "kin(rank: 2, k: 3)"), "-o", place.out, "--verify-each")
