@@ -171,6 +171,17 @@ def test_a_failure_is_blamed_on_its_package(
     assert not place.out.exists()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_no_proposal_is_refused_at_the_spec(jobs: int, install: Install, qtnc: Run, place: Any) -> None:
+    bare = "\n    def propose(self, problem):\n        return super().propose(problem).structure\n"
+    install("other-bare", {"bare": "other_bare:Thin"}, SOURCE.format(name="bare") + bare)
+    done = qtnc("compile", place.model, spec(place, "bare(rank: 2)"), "-o", place.out, "--jobs", jobs)
+    assert (done.code, done.out) == (1, "")
+    wrong = "`propose` of `bare` returns a LowRank, and is to return a Proposal"
+    assert f"{place.spec}:4:1: error: layer `up`: {wrong}\n" in done.err
+    assert "whoever wrote it finds this with `qtnc.testing.check_structure`" in done.err
+
+
 def test_parts_that_share_a_role_are_refused_at_the_spec(install: Install, qtnc: Run, place: Any) -> None:
     twice = """
     def parts(self, shape):
