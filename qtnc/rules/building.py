@@ -31,6 +31,7 @@ class Builder:
         self.constants: dict[ir.Value, str] = {}
         self._model, self._found, self._rule, self._names = model, found, rule, names
         self._arrays: dict[int, tuple[ir.Value, Any]] = {}
+        self._sources: dict[int, tuple[str, Any]] = {}
         self._stood_for: set[ir.Node] = set()
 
     def __call__(self, op: str, *inputs: Operand, **attributes: Any) -> ir.Value:
@@ -70,6 +71,10 @@ class Builder:
         self._arrays[id(array)] = value, array
         return value
 
+    def made_from(self, array: NDArray[Any], name: str) -> None:
+        """Remember the constant that an array is computed from; its name is free where nothing reads it any more."""
+        self._sources[id(array)] = name, array  # held, so that no other array has its id
+
     def constant_of(self, result: Any, name: str | None = None) -> ir.Value:
         """Make a constant of what a computation came to, a number as the element type of what the root makes."""
         if isinstance(result, np.ndarray | np.generic):
@@ -92,7 +97,8 @@ class Builder:
             if operand is None or isinstance(operand, ir.Value):
                 read.append(operand)
             elif isinstance(operand, np.ndarray | np.generic):
-                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), _constant_at(like, k)))
+                name = _constant_at(like, k) or self._sources.get(id(operand), (None,))[0]
+                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), name))
             else:
                 read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
         return read
