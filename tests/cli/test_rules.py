@@ -76,6 +76,17 @@ def test_a_plan_traces_them(qtnc: Run, home: Any) -> None:
     assert "spec.qtn:18 at down (MatMul): replaced by lowrank" in done.err
 
 
+def test_a_trace_may_be_of_one_rule(qtnc: Run, home: Any) -> None:
+    whole = qtnc("plan", home.model, home.spec, "--trace", "rewrite").err.splitlines()
+    assert {line.split()[0] for line in whole} == {"fold_scale", "spec.qtn:18"}
+    one = qtnc("plan", home.model, home.spec, "--trace-rule", "fold_scale").err.splitlines()
+    assert one == [line for line in whole if line.startswith("fold_scale")]
+    path = home.folder / "trace.jsonl"
+    done = qtnc("plan", home.model, home.spec, "--trace-rule", "fold_scael", "--trace-file", path)
+    assert path.read_text() == ""
+    assert done.err.startswith("trace: no rule `fold_scael` was tried: did you mean `fold_scale`?")
+
+
 def test_a_trace_is_data(qtnc: Run, home: Any) -> None:
     home.spec.write_text(SPEC.replace("uses(w) == 1", "max(abs(s)) < 1e-9"))
     path = home.folder / "trace.jsonl"
