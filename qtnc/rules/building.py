@@ -13,7 +13,7 @@ from qtnc.rules.found import Match, decline
 from qtnc.rules.measures import is_const
 from qtnc.rules.operands import Operand, Schema, attribute_for, fitted, in_type, wanted_type
 from qtnc.rules.results import infer_results
-from qtnc.rules.schemas import schema_of
+from qtnc.rules.schemas import schema_of, since
 
 MADE_BY: Final = "qtnc.rule"
 """Metadata of a node: the rule that made it."""
@@ -45,7 +45,8 @@ class Builder:
             decline(f"no rule makes a new {op}: a network comes of a `rewrite`, or is one done again")
         schema = schema_of(domain, op_type, self._model.graph.opset_imports.get(domain, 1))
         if schema is None and domain == "":
-            decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`")
+            came = f", which came with {since(op_type)}" if since(op_type) else ""
+            decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`{came}")
         made = {name: attribute_for(name, value, schema) for name, value in attributes.items()}
         read = self._operands((domain, op_type, ""), inputs, schema)
         return self._add(ir.node(op_type, read, made, domain=domain, num_outputs=results))

@@ -208,6 +208,15 @@ def test_a_negated_condition_says_what_holds(qtnc: Run, home: Any) -> None:
     assert "does not apply; nearest at `y`: 1 == 1 holds and 2 > 0 holds (`not (uses(w)" in done.err
 
 
+def test_an_operator_that_came_later_is_named_with_its_opset(qtnc: Run, home: Any) -> None:
+    home.spec.write_text("qtn 1\nrule a {\n    match   y = Relu(x)\n    replace y = Gelu(x)\n}\nemit onnx\n")
+    done = qtnc("check", home.model, home.spec)
+    assert done.code == 0, done.err
+    assert "never applied; nearest at `relu`: opset 18 has no operator `Gelu`, which came with 20\n" in done.out
+    home.spec.write_text(home.spec.read_text().replace("emit onnx", "emit onnx(opset: 20)"))
+    assert "applied once" in qtnc("check", home.model, home.spec).out
+
+
 def test_an_approximate_rule_says_how_much(qtnc: Run, home: Any) -> None:
     text = """qtn 1
 rule fast {
