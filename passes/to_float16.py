@@ -39,7 +39,7 @@ class _Conversion:
 
     def __init__(self, model: ir.Model) -> None:
         self.model = model
-        self.names = FreeNames(model)
+        self.names = FreeNames(model, nodes=True)
         self.full = Precision(model).full
         self.own = {v: v.dtype for v in _values(model) if is_float(v)}
         self.kept = {v for v in model.graph.outputs if v.is_initializer()}
@@ -116,9 +116,10 @@ class _Conversion:
                 continue
             name = str(value.name)
             free = self.names.take(f"{name}.{(value.dtype or HALF).name.lower()}" if whole else f"{name}.float16")
+            called = free  # the node's name: the output's may be that of the node that made it
             if whole:
                 value.name, free = free, name
-            graph.outputs[k] = _cast(value, wanted, free)
+            graph.outputs[k] = _cast(value, wanted, free, called)
             graph.extend(node for node in [graph.outputs[k].producer()] if node is not None)
 
 
@@ -126,8 +127,8 @@ def _is_number(value: ir.Value) -> bool:
     return is_stored(value) and value.const_value is not None and value.const_value.size == 1
 
 
-def _cast(value: ir.Value, wanted: ir.DataType, name: str) -> ir.Value:
-    made = ir.node("Cast", [value], {"to": int(wanted)}, name=name).outputs[0]
+def _cast(value: ir.Value, wanted: ir.DataType, name: str, called: str | None = None) -> ir.Value:
+    made = ir.node("Cast", [value], {"to": int(wanted)}, name=called or name).outputs[0]
     made.name, made.type, made.shape = name, ir.TensorType(wanted), value.shape
     return made
 

@@ -15,6 +15,7 @@ from qtnc.rules.driving import apply_rules
 from qtnc.rules.found import Match
 from qtnc.rules.matching import Matcher
 from qtnc.rules.pattern import ANY
+from qtnc.rules.rule import Rule
 from qtnc.rules.trace import Listener
 from qtnc.source import Span
 from qtnc.spec.rules.looked_for import read_equations
@@ -56,6 +57,11 @@ class Rewrite(ABC):
         """Apply it until it applies nowhere any more."""
         (applied,) = apply_rules(model, [_Rule(self)], self.listen)
         return PassResult(model, applied.times > 0, (applied,))
+
+
+def rule_of(rewrite: Rewrite) -> Rule:
+    """The rule that a pass is, for whoever asks what it would do at one node."""
+    return _Rule(rewrite)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.pass_pipeline is None and options.rules is None:
         raise UsageError("nothing to run: name passes by --pass-pipeline, or rules by --rules")
     known = known_passes(options.use, plugins=options.plugins)
-    rules = read_rules(options.rules) if options.rules else ()
+    rules = read_rules(options.rules, plugins=options.plugins) if options.rules else ()
     pipeline = RULES if options.pass_pipeline is None else options.pass_pipeline
     with trace_of(options) as trace:
         model = run_passes(read_ir(options.input), pipeline, known, {"rules": rules, **Look(trace=trace).given})

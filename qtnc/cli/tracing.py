@@ -21,6 +21,9 @@ def tracing(parser: argparse._ActionsContainer) -> None:
         "--trace", choices=("rewrite",), help="say on stderr every attempt of every rule: replaced, declined, no match"
     )
     parser.add_argument(
+        "--trace-rule", action="append", default=[], metavar="NAME", help="of this rule alone; may be repeated"
+    )
+    parser.add_argument(
         "--trace-file", type=Path, metavar="FILE", help="write them into a .jsonl file instead, a line of JSON each"
     )
 
@@ -41,6 +44,10 @@ def trace_of(options: argparse.Namespace) -> Iterator["Trace | None"]:
             message = f"cannot be written: {error.strerror or error}"
             raise OutputError(Diagnostic(message, place=str(options.trace_file))) from error
         with file:
-            yield Trace(lambda line: print(line, file=file), as_data=True)
+            trace = Trace(lambda line: print(line, file=file), as_data=True, only=options.trace_rule)
+            yield trace
     else:
-        yield Trace(say) if options.trace else None
+        trace = Trace(say, only=options.trace_rule)
+        yield trace if options.trace or options.trace_rule else None
+    for line in trace.untried():
+        say(line)

@@ -77,12 +77,17 @@ def block_of(name: str) -> int | None:
 
 
 class FreeNames:
-    """Names of values that a model does not use yet, in its branches neither: ONNX forbids to reuse any."""
+    """Names of values that a model does not use yet, in its branches neither: ONNX forbids to reuse any.
 
-    def __init__(self, model: ir.Model) -> None:
+    With ``nodes`` names of nodes are taken too: onnxruntime loads no graph in which two nodes have one.
+    """
+
+    def __init__(self, model: ir.Model, *, nodes: bool = False) -> None:
         self._taken = {value.name for value in _values(model.graph)}
         for node in ir.traversal.RecursiveGraphIterator(model.graph):
             self._taken.update(value.name for value in node.outputs)
+            if nodes:
+                self._taken.add(node.name)
             for attribute in node.attributes.values():
                 if attribute.type == ir.AttributeType.GRAPH:
                     self._taken.update(value.name for value in _values(attribute.as_graph()))

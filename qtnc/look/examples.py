@@ -12,10 +12,13 @@ from qtnc.calibrate.session import run, session_of
 from qtnc.errors import Diagnostic, PassError, SpecError
 from qtnc.look.verify_each import rounding
 from qtnc.planner.preparing import missed
-from qtnc.rules.drawing import draw
+from qtnc.rules import terms
+from qtnc.rules.drawing import OPSET, draw
 from qtnc.rules.driving import apply_rules
+from qtnc.rules.pattern import Operation, parts_of
 from qtnc.rules.rule import Example, SpecRule
 from qtnc.rules.sameness import expression, same_outputs
+from qtnc.rules.schemas import since
 from qtnc.verify.compare import relative_errors, worst
 
 SEEDS: Final = (0, 1, 2)
@@ -65,7 +68,7 @@ def run_examples(rules: Iterable[SpecRule]) -> tuple[Shown, ...]:
 
 def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
     """The relative error that the rule makes of an example."""
-    before = draw(example.before, seed)
+    before = draw(example.before, seed, _opset(rule, example))
     after = before.clone()
     (applied,) = apply_rules(after, [rule])
     if not example.after:
@@ -87,6 +90,15 @@ def _carry_out(rule: SpecRule, example: Example, seed: int) -> float:
     return _judge(rule, example, before, after)
 
 
+def _opset(rule: SpecRule, example: Example) -> int:
+    """The opset of an example: one that has all operators in it, and all that the rule makes of it."""
+    drawn = (part for equation in example.before for part in parts_of(equation.operation))
+    ops = {op for part in drawn if isinstance(part, Operation) for op in part.ops}
+    made = (part for step in (*rule.steps, *example.after) for part in terms.parts_of(step.term))
+    ops |= {part.op for part in made if isinstance(part, terms.Apply) and not part.again}
+    return max([OPSET, *(since(op) for op in ops)])
+
+
 def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) -> float:
     allowed = rounding(before) if rule.within is None else rule.within
     feed = _feed(before)
@@ -102,7 +114,7 @@ def _judge(rule: SpecRule, example: Example, before: ir.Model, after: ir.Model) 
         raise _wrong(example, f"it does not run in onnxruntime: {str(error)[:200]}") from error
     found = worst(errors["after"])
     if not found <= allowed:
-        message = f"rule `{rule.name}` moves what this computes by {found:.3%}, and may move it by {allowed:.3g}"
+        message = f"rule `{rule.name}` moves what this computes by {found:.3%}, and may move it by {allowed * 100:.3g}%"
         may_be_meant = rule.within is None and found <= MEANT
         way_out = None if not may_be_meant else "if it is meant to be approximate, say how much: `within 1%`"
         raise SpecError(Diagnostic(message, example.span, way_out))

@@ -24,7 +24,6 @@ from qtnc.plugins.file import load_file
 from qtnc.road.steps import NOTHING_USED, Known, Step, read_steps
 from qtnc.rules.rule import SpecRule
 from qtnc.spec.read import read_spec
-from qtnc.structures.registry import STRUCTURES
 
 TEXT, ONNX = ".qir", ".onnx"
 
@@ -51,15 +50,16 @@ def read_ir(path: Path) -> ir.Model:
     return model
 
 
-def read_rules(path: Path) -> tuple[SpecRule, ...]:
-    """Rules of a spec, or of a file that specs include.
+def read_rules(path: Path, *, plugins: bool = True) -> tuple[SpecRule, ...]:
+    """Rules of a spec, or of a file that specs include; what else it says is checked, and done by nobody.
 
     Raises
     ------
     SpecError
         If it is wrong.
     """
-    return read_spec(path, STRUCTURES, BACKENDS, allowed=Allowed(python="leave")).rules
+    allowed = Allowed(plugins, python="leave")
+    return read_spec(path, allowed.structures, BACKENDS, allowed=allowed).rules
 
 
 def run_passes(

@@ -1,11 +1,11 @@
 """A trace of rewriting: every attempt, in the order in which they were made, for people or as data."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from qtnc.errors import printable, visible
+from qtnc.errors import did_you_mean, printable, visible
 from qtnc.planner.plan import LayerPlan, Plan
 from qtnc.rules.trace import Attempt, Listener
 from qtnc.spec.wording import clip
@@ -13,10 +13,18 @@ from qtnc.spec.wording import clip
 
 @dataclass(frozen=True)
 class Trace:
-    """Says every attempt: a line of text each, or with ``as_data`` a line of JSON."""
+    """Says every attempt: a line of text each, or with ``as_data`` a line of JSON.
+
+    Attributes
+    ----------
+    only : rules of which alone is told; all where there are none.
+    tried : rules that were.
+    """
 
     say: Callable[[str], None]
     as_data: bool = False
+    only: Collection[str] = ()
+    tried: set[str] = field(default_factory=set)
 
     @property
     def listen(self) -> Listener:
@@ -28,7 +36,19 @@ class Trace:
         for entry in plan.layers:
             self._tell(_of_layer(entry))
 
+    def untried(self) -> Iterator[str]:
+        """Of every rule that is to be told of and was never tried, that it was not."""
+        for name in self.only:
+            if name not in self.tried:
+                near = (
+                    did_you_mean(name, self.tried) or "it may be misspelt, or there is no operator that it begins with"
+                )
+                yield f"trace: no rule `{printable(name)}` was tried: {near}"
+
     def _tell(self, attempt: Attempt) -> None:
+        self.tried.add(attempt.rule)
+        if self.only and attempt.rule not in self.only:
+            return
         self.say(json.dumps(attempt_json(attempt)) if self.as_data else attempt_text(attempt))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from qtnc.authoring.rewrite import Rewrite, rule_of
 from qtnc.errors import Diagnostic, UsageError, did_you_mean, printable
 from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
@@ -13,9 +14,10 @@ from qtnc.planner.preparing import SHOWN
 from qtnc.rules.building import MADE_BY
 from qtnc.rules.driving import try_rule
 from qtnc.rules.measures import article
-from qtnc.rules.rule import SpecRule
+from qtnc.rules.rule import Rule
 from qtnc.source import Span
-from qtnc.spec.program import Rewrite, Spec
+from qtnc.spec import program
+from qtnc.spec.program import Spec
 from qtnc.spec.select import Settled, claims, ignored, settle
 from qtnc.spec.why import Doubter
 from qtnc.spec.wording import clip
@@ -67,7 +69,8 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
     rules = claims(spec, settled.chosen).get(name, ())
     found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
-    found += [_rule(rule, model, layer) for rule in spec.rules]
+    found += [Answer(rule.span, *_rule(rule, model, layer)) for rule in spec.rules]
+    found += _uses(spec, model, layer)
     found.sort(key=lambda answer: answer.statement.order)
     return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
 
@@ -78,7 +81,7 @@ def _selects(spec: Spec, doubter: Doubter, layer: Layer) -> Iterator[Answer]:
         yield Answer(select.span, failure is None, "" if failure is None else str(failure))
 
 
-def _rewrites(spec: Spec, settled: Settled, name: str, rules: tuple[Rewrite, ...]) -> Iterator[Answer]:
+def _rewrites(spec: Spec, settled: Settled, name: str, rules: tuple[program.Rewrite, ...]) -> Iterator[Answer]:
     for rewrite in spec.rewrites:
         if rewrite in rules:
             later = f"{rules[0].span.seen_from(rewrite.span)} comes later and wins"
@@ -95,20 +98,32 @@ def _ignores(spec: Spec, settled: Settled, name: str) -> Iterator[Answer]:
         yield Answer(ignore.span, there, "" if there else f"the layer is not in `{ignore.selector}`")
 
 
-def _rule(rule: SpecRule, model: ir.Model, layer: Layer) -> Answer:
+def _uses(spec: Spec, model: ir.Model, layer: Layer) -> Iterator[Answer]:
+    """What the passes of others are to the layer: a rule in Python tells as much as one of the spec."""
+    for use in spec.uses:
+        for offer, options in use.passes:
+            made = offer.made(options)
+            if isinstance(made, Rewrite):
+                holds, reason = _rule(rule_of(made), model, layer)
+            else:
+                holds, reason = False, "no rule, so that nothing tells what it did; `--print-ir-after` shows it"
+            yield Answer(use.span, holds, f"pass `{printable(offer.name)}`: {reason}")
+
+
+def _rule(rule: Rule, model: ir.Model, layer: Layer) -> tuple[bool, str]:
     """Whether a rule made the layer, else why it does not apply to it, where it comes nearest to it."""
     if layer.node.metadata_props.get(MADE_BY) == rule.name:
-        return Answer(rule.span, True, "it made this layer")
+        return True, "it made this layer"
     tried = [try_rule(model, rule, node) for node in _around(layer.node, rule)]
     if not tried:
         roots = " or ".join(map(article, rule.matcher.root_words[:SHOWN]))
-        return Answer(rule.span, False, f"neither it nor what reads it is {roots}")
+        return False, f"neither it nor what reads it is {roots}"
     nearest = max(tried, key=lambda attempt: attempt.met)
     part = f"`{clip(nearest.span.text, 60)}`: " if nearest.span else ""
-    return Answer(rule.span, False, f"{part}{nearest.reason}, at node `{nearest.node}`")
+    return False, f"{part}{nearest.reason}, at node `{nearest.node}`"
 
 
-def _around(node: ir.Node, rule: SpecRule) -> Iterator[ir.Node]:
+def _around(node: ir.Node, rule: Rule) -> Iterator[ir.Node]:
     """Nodes at which a rule would begin if a node were part of what it looks for."""
     found = nodes = {node: None}
     for _ in range(rule.matcher.reach):
@@ -117,7 +132,7 @@ def _around(node: ir.Node, rule: SpecRule) -> Iterator[ir.Node]:
     return (one for one in found if (one.domain, one.op_type) in rule.matcher.roots)
 
 
-def _outcome(spec: Spec, settled: Settled, layer: Layer, rules: tuple[Rewrite, ...]) -> str:
+def _outcome(spec: Spec, settled: Settled, layer: Layer, rules: tuple[program.Rewrite, ...]) -> str:
     if rules:
         reason = declined_by(layer, rules[0])
         stays = f"it stays dense all the same: {reason}"

@@ -14,6 +14,7 @@ from qtnc.planner.plan import Baselines, CircuitCost
 from qtnc.planner.pricing import price
 from qtnc.rewrite.products import effort, problem_of
 from qtnc.spec.program import Rewrite, Spec
+from qtnc.structures.breach import breach
 from qtnc.structures.structure import MisfitError, Part, Problem, Stack, Structure, parameters_of, stacked, told_apart
 from qtnc.work.unit import Outcome, Task
 from qtnc.work.work import Work
@@ -37,6 +38,9 @@ class Weighing:
     def run(self) -> Outcome:
         """Propose, compare, price."""
         proposal = self.structure.propose(self.problem)
+        if (wrong := breach(proposal, self.problem.shape)) is not None:
+            member, said = wrong
+            raise PluginError(f"`{member}` of `{self.structure.name}` {said}")
         parts = proposal.structure.parts(self.problem.shape)
         single = self.problem if isinstance(self.problem, Problem) else None
         circuits = price(parts, single, self.error, self.shots) if single else None
@@ -80,7 +84,7 @@ def weigh(
     PassError
         If a weight holds NaN or infinity.
     PluginError
-        If parts of a structure share a role.
+        If parts of a structure share a role, or it hands over what is no structure's.
     """
     terms = qiskit_options(spec)
     first: dict[Hashable, tuple[Layer, Rewrite]] = {}
@@ -104,6 +108,10 @@ def weigh(
             outcome = next(outcomes)
         except MisfitError as error:
             raise SpecError(Diagnostic(f"layer `{layer.name}`: {error}", span=rule.span)) from error
+        except PluginError as error:
+            way_out = "whoever wrote it finds this with `qtnc.testing.check_structure`"
+            told = (Diagnostic(f"layer `{layer.name}`: {d.message}", rule.span, way_out) for d in error.diagnostics)
+            raise PluginError(*told) from error
         found[pool] = _found(outcome, layer, rule, covariance_of(layer, rule, metrics))
     return found
 

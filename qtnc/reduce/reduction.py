@@ -13,7 +13,7 @@ from qtnc.calibrate.npz import opened
 from qtnc.reduce.ddmin import smallest
 from qtnc.reduce.graph import part_of, resized, seeded, sizes_of, weights_of
 from qtnc.reduce.pair import Pair
-from qtnc.reduce.text import shortened
+from qtnc.reduce.text import inlined, shortened
 from qtnc.reduce.trial import Outcome, Sought, run
 
 ROUNDS = 3
@@ -80,6 +80,7 @@ class Reduction:
         """
         for _ in range(ROUNDS):
             before = self.best
+            self.includes()
             self.statements()
             self.nodes()
             self.passes()
@@ -89,6 +90,16 @@ class Reduction:
         self.weights()
         self.rows()
         self.files()
+
+    def includes(self) -> None:
+        """Put what is included in the place of each `include`, so that parts of it can go; once for each file."""
+        tried: set[str] = set()
+        while now := next((s for s in self.best.statements or () if s.text not in tried), None):
+            tried.add(now.text)
+            statements = self.best.statements or ()
+            inner, place = inlined(now, self.best.files), statements.index(now)
+            if inner is not None:
+                self.fails(replace(self.best, statements=(*statements[:place], *inner, *statements[place + 1 :])))
 
     def statements(self) -> None:
         """Leave out statements, and clauses of those that stay."""

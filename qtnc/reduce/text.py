@@ -1,16 +1,24 @@
 """Smaller specs: some of the statements of one, and statements with less in them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qtnc.source import Source
 from qtnc.spec import tree
+from qtnc.spec.rules import tree as rule_tree
 from qtnc.spec.syntax import recover
 
 CLAUSES = (r"\s+where\s.*$", r"\s+on\s+\w+\s*$", r"\s+take\s+\S+\s*$", r"\s+for\s+\w+\s*$", r"\s*\([^()]*\)\s*$")
 """What a statement may do without."""
+
+
+INCLUDE = re.compile(r'include\s+"([^"/\n]+)"')
+"""An include of a file that lies beside the spec."""
+
+
+RULE = re.compile(r"rule\s")
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,43 @@ def statements_of(text: str) -> list[Statement]:
             opening = node.span.text
             found.append(Statement(opening))
             found += [Statement(inner.span.text, opening) for inner in node.statements]
+        elif isinstance(node, rule_tree.Rule):
+            found.append(Statement(_rule(node, node.statements)))
         elif not isinstance(node, tree.Header):
             found.append(Statement(node.span.text))
     return found
+
+
+def _rule(rule: rule_tree.Rule, parts: Sequence[rule_tree.Part]) -> str:
+    """A rule of some of its lines and examples; the spans of both are those of first lines."""
+    lines = [rule.span.text]
+    for part in parts:
+        lines.append(f"    {part.span.text}")
+        if isinstance(part, rule_tree.Example):
+            lines += [*(f"        {line.span.text}" for line in part.statements), "    }"]
+    return "\n".join([*lines, "}"])
+
+
+def _shorter_rules(text: str) -> Iterator[str]:
+    """A rule without one of the examples and conditions that it may do without."""
+    spec, _ = recover(Source("rule", f"qtn 1\n{text}\n"))
+    for rule in spec.statements:
+        if isinstance(rule, rule_tree.Rule):
+            for part in rule.statements:
+                if isinstance(part, rule_tree.Example | rule_tree.Where | rule_tree.Within):
+                    yield _rule(rule, [other for other in rule.statements if other is not part])
+
+
+def inlined(statement: Statement, files: Mapping[str, Path]) -> tuple[Statement, ...] | None:
+    """The statements of the file that a statement includes; None where it includes none that lies beside the spec.
+
+    Paths in a file of another folder start there, so that it stays a file.
+    """
+    found = INCLUDE.fullmatch(statement.text)
+    if found is None or found[1] not in files:
+        return None
+    inner = statements_of(files[found[1]].read_text(encoding="utf-8"))
+    return None if any(one.whole for one in inner) else tuple(inner)
 
 
 def text_of(statements: Sequence[Statement]) -> str:
@@ -60,6 +102,9 @@ def text_of(statements: Sequence[Statement]) -> str:
 
 def shortened(statement: Statement) -> Iterator[Statement]:
     """The statement without one of its clauses."""
+    if RULE.match(statement.text):
+        yield from map(Statement, _shorter_rules(statement.text))
+        return
     for clause in CLAUSES:
         shorter = re.sub(clause, "", statement.text, flags=re.DOTALL)
         if shorter != statement.text and not statement.text.endswith("{"):

@@ -23,4 +23,12 @@ def _settled(structure: str, settled: Mapping[str, Any]) -> str:
     if structure == "mpo":
         sites = ".".join(f"{m}x{n}" for m, n in settled["sites"])
         return f"{structure} {sites} bonds {','.join(map(str, settled['bonds']))}"
-    return printable(" ".join([structure, *(f"{option} {value}" for option, value in settled.items())]))
+    return printable(" ".join([structure, *(f"{option} {_written(value)}" for option, value in settled.items())]))
+
+
+def _written(value: Any) -> str:
+    """An option as a spec writes it: pairs as ``4x2``, in a list ``[4x2, 4x8]``."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    pairs = all(isinstance(one, list | tuple) and len(one) == 2 for one in value)
+    return f"[{', '.join('x'.join(map(str, one)) if pairs else _written(one) for one in value)}]"

@@ -1,6 +1,7 @@
 """Tables for the terminal."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from qtnc.errors import printable, visible
 from qtnc.look.facts import LayerFacts
@@ -71,7 +72,7 @@ def plan_table(plan: Plan) -> str:
     text += _times(plan)
     text.append(_totals(plan))
     text.append(LEGEND)
-    return "\n".join(text)
+    return "\n".join(line for before, line in pairwise(["", *text]) if line or before)
 
 
 def rule_line(done: RuleDone) -> str:
@@ -82,9 +83,10 @@ def rule_line(done: RuleDone) -> str:
 
 
 def _totals(plan: Plan) -> str:
+    unclaimed = f"{plan.unclaimed} layer{'s' * (plan.unclaimed != 1)} unclaimed"
     return (
         f"parameters {plan.model_parameters:,} -> {plan.parameters:,} ({plan.share:.1%}), "
-        f"weights {size(plan.model_bytes)} -> {size(plan.bytes)}; {plan.unclaimed} layers unclaimed\n"
+        f"weights {size(plan.model_bytes)} -> {size(plan.bytes)}; {unclaimed}\n"
         f"{f'stage {plan.stage}; ' if plan.stage else ''}optimize {plan.optimize}; "
         f"the compile takes about {plan.estimate.seconds:.0f} s "
         f"and {size(plan.estimate.memory_bytes)} of memory"

@@ -13,7 +13,7 @@ from qtnc.rules.found import Match, decline
 from qtnc.rules.measures import is_const
 from qtnc.rules.operands import Operand, Schema, attribute_for, fitted, in_type, wanted_type
 from qtnc.rules.results import infer_results
-from qtnc.rules.schemas import schema_of
+from qtnc.rules.schemas import schema_of, since
 from qtnc.tensor.mapped import set_aside
 
 MADE_BY: Final = "qtnc.rule"
@@ -32,6 +32,7 @@ class Builder:
         self.constants: dict[ir.Value, str] = {}
         self._model, self._found, self._rule, self._names = model, found, rule, names
         self._arrays: dict[int, tuple[ir.Value, Any]] = {}
+        self._sources: dict[int, tuple[str, Any]] = {}
         self._stood_for: set[ir.Node] = set()
 
     def __call__(self, op: str, *inputs: Operand, **attributes: Any) -> ir.Value:
@@ -45,7 +46,8 @@ class Builder:
             decline(f"no rule makes a new {op}: a network comes of a `rewrite`, or is one done again")
         schema = schema_of(domain, op_type, self._model.graph.opset_imports.get(domain, 1))
         if schema is None and domain == "":
-            decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`")
+            came = f", which came with {since(op_type)}" if since(op_type) else ""
+            decline(f"opset {self._model.graph.opset_imports['']} has no operator `{op_type}`{came}")
         made = {name: attribute_for(name, value, schema) for name, value in attributes.items()}
         read = self._operands((domain, op_type, ""), inputs, schema)
         return self._add(ir.node(op_type, read, made, domain=domain, num_outputs=results))
@@ -71,6 +73,10 @@ class Builder:
         self._arrays[id(array)] = value, array
         return value
 
+    def made_from(self, array: NDArray[Any], name: str) -> None:
+        """Remember the constant that an array is computed from; its name is free where nothing reads it any more."""
+        self._sources[id(array)] = name, array  # held, so that no other array has its id
+
     def constant_of(self, result: Any, name: str | None = None) -> ir.Value:
         """Make a constant of what a computation came to, a number as the element type of what the root makes."""
         if isinstance(result, np.ndarray | np.generic):
@@ -93,7 +99,8 @@ class Builder:
             if operand is None or isinstance(operand, ir.Value):
                 read.append(operand)
             elif isinstance(operand, np.ndarray | np.generic):
-                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), _constant_at(like, k)))
+                name = _constant_at(like, k) or self._sources.get(id(operand), (None,))[0]
+                read.append(self.constant(fitted(np.asarray(operand), k, inputs, schema), name))
             else:
                 read.append(self.constant(in_type(operand, wanted_type(k, inputs, schema))))
         return read

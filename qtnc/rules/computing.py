@@ -115,6 +115,8 @@ class Computing:
         inputs: list[Any] = []
         for one in apply.inputs:
             read = None if one is None else self.term(one)
+            if one is not None:
+                self.remember(read, one)
             inputs += read if isinstance(read, tuple) and any(isinstance(v, ir.Value) for v in read) else [read]
         while inputs and inputs[-1] is None:
             inputs.pop()
@@ -122,6 +124,18 @@ class Computing:
         if apply.again:
             return self._build.again(self._found.node(apply.op), *inputs, **attributes)
         return self._build.several(apply.op, results, *inputs, **attributes)
+
+    def remember(self, result: Any, term: terms.Term) -> None:
+        """Let what a term came to be called after the largest constant that it is made from, if nothing else names it.
+
+        Layers are named after their weights, and keep the name where another operator reads them, transposed say.
+        """
+        if self._build is not None and isinstance(result, np.ndarray) and not isinstance(term, terms.Ref):
+            read = (self._found.bound.get(part.name) for part in terms.parts_of(term) if isinstance(part, terms.Ref))
+            known = [value for value in read if isinstance(value, ir.Value) and is_const(value)]
+            if known:
+                largest = max(known, key=lambda value: value.const_value.size if value.const_value else 0)
+                self._build.made_from(result, str(largest.name))
 
     def source_of(self, term: terms.Term) -> str | None:
         """Name of the first constant that a computed one is made from: what it replaces, most likely."""

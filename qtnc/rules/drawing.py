@@ -18,28 +18,30 @@ from qtnc.rules.schemas import schema_of
 from qtnc.source import Span
 
 OPSET: Final = 21
-"""Of examples: what most models have at most, and all operators that rules speak of are in."""
+"""Of examples whose operators are all in it: what most models have at most."""
 
 LARGEST: Final = 1 << 20
 """Elements of a value of an example."""
 
 
-def draw(equations: Sequence[Equation], seed: int = 0) -> ir.Model:
+def draw(equations: Sequence[Equation], seed: int = 0, opset: int = OPSET) -> ir.Model:
     """Build the graph that equations describe; what no other of them reads is handed out.
+
+    Nodes and values are called as the equations call them, for messages speak of them.
 
     Raises
     ------
     SpecError
         If they leave a shape open, contradict themselves, or are too large.
     """
-    return _Drawing(equations, seed).model()
+    return _Drawing(equations, seed, opset).model()
 
 
 class _Drawing:
-    def __init__(self, equations: Sequence[Equation], seed: int) -> None:
-        self._equations = equations
+    def __init__(self, equations: Sequence[Equation], seed: int, opset: int) -> None:
+        self._equations, self._opset = equations, opset
         self._rng = np.random.default_rng(seed)
-        self._graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET}, name="example")
+        self._graph = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name="example")
         self._known: dict[str, ir.Value] = {}
         self._read: set[ir.Value] = set()
 
@@ -63,7 +65,7 @@ class _Drawing:
         if len(operation.ops) > 1 or op in CLASSES:
             raise self._wrong("an example names one operator", operation.span)
         domain, _, op_type = op.rpartition(".")
-        schema = schema_of(domain, op_type, OPSET)
+        schema = schema_of(domain, op_type, self._opset)
         literals = {k: p for k, p in enumerate(operation.inputs) if isinstance(p, Literal)}
         inputs: list[Any] = [
             literals[k].value if k in literals else self._value(p) for k, p in enumerate(operation.inputs)
@@ -78,10 +80,11 @@ class _Drawing:
                 raise self._wrong("an example gives attributes their values", operation.span)
             self._read.update(read)
             node = ir.node(op_type, read, {a.name: a for a in attributes}, domain=domain, num_outputs=len(outputs))
-            node.name = f"node_{len(self._graph)}"
+            named = [name for name in outputs if name != ANY and name not in self._known]
+            node.name = named[0] if named else f"{op_type}.{len(self._graph)}"  # with a dot, which no name has
             for k, output in enumerate(node.outputs):
-                output.name = f"{node.name}.{k}"
-            infer_results(node, {"": OPSET, domain: OPSET if not domain else 1})
+                output.name = outputs[k] if outputs[k] in named else f"{node.name}.{k}"
+            infer_results(node, {"": self._opset, domain: self._opset if not domain else 1})
         except DeclinedError as declined:
             raise self._wrong(declined.reason, operation.span) from declined
         for value in node.outputs:

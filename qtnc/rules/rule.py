@@ -144,6 +144,7 @@ class SpecRule:
                 decline(f"its node has {len(results)} results", step.span)
             return results
         result = computing.term(step.term)
+        computing.remember(result, step.term)
         if step.replaces and not isinstance(result, ir.Value):
             result = build.constant_of(result, computing.source_of(step.term))
         return (result,)

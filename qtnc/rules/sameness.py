@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from qtnc.rules.likeness import equal
 from qtnc.rules.measures import is_const
-from qtnc.rules.schemas import plain
+from qtnc.rules.schemas import attribute_of
 
 CLOSE: Final = 1e-5
 """Relative difference of constants that were computed in another order."""
@@ -39,8 +39,7 @@ def _equal(a: ir.Value, b: ir.Value, known: dict[tuple[ir.Value, ir.Value], bool
         return first is second and a.name == b.name
     return (
         (first.domain, first.op_type, a.index()) == (second.domain, second.op_type, b.index())
-        and first.attributes.keys() == second.attributes.keys()
-        and all(_same_attribute(first.attributes[name], second.attributes[name]) for name in first.attributes)
+        and all(_same_attribute(first, second, name) for name in first.attributes.keys() | second.attributes.keys())
         and len(first.inputs) == len(second.inputs)
         and all(_same(x, y, known) for x, y in zip(first.inputs, second.inputs, strict=True))
     )
@@ -55,8 +54,14 @@ def _close(a: ir.Value, b: ir.Value) -> bool:
     return bool(np.allclose(x.astype(np.float64), y.astype(np.float64), rtol=CLOSE, atol=CLOSE, equal_nan=True))
 
 
-def _same_attribute(a: ir.Attr, b: ir.Attr) -> bool:
-    return equal(plain(a), plain(b)) or str(a.value) == str(b.value)
+def _same_attribute(first: ir.Node, second: ir.Node, name: str) -> bool:
+    """Whether nodes of one operator have the same attribute; one that leaves it out has the default."""
+    a, b = (attribute_of(node, name, _opset(node)) for node in (first, second))
+    return equal(a, b) or str(a) == str(b)
+
+
+def _opset(node: ir.Node) -> int:
+    return node.graph.opset_imports.get(node.domain, 1) if node.graph is not None else 1
 
 
 def expression(value: ir.Value | None) -> str:

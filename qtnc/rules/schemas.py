@@ -16,6 +16,13 @@ def schema_of(domain: str, op: str, version: int) -> "onnx.defs.OpSchema | None"
         return None
 
 
+@cache
+def since(op: str) -> int:
+    """The first opset that has one of ONNX's operators; 0 for others."""
+    found = (s.since_version for s in onnx.defs.get_all_schemas_with_history() if (s.domain, s.name) == ("", op))
+    return min(found, default=0)
+
+
 def attribute_of(node: ir.Node, name: str, version: int) -> Any:
     """Value of an attribute, its operator's default where the node leaves it out; None where there is neither.
 

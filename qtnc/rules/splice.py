@@ -89,8 +89,10 @@ class Splice:
             decline(f"`{old.name}` is {shape_word(old.shape)}, and what replaces it {shape_word(new.shape)}", old)
         if old.is_graph_output() and new.producer() not in self.build.nodes:
             producer = new.producer()
-            if producer is None or producer.graph is not node.graph or new.is_graph_output():
-                decline(f"`{old.name}` is handed out, and nothing would compute it", old)
+            if producer is None or producer.graph is not node.graph:
+                decline(f"`{old.name}` is handed out, and no node computes `{new.name}`, to stand in its place", old)
+            if new.is_graph_output():
+                decline(f"`{old.name}` is handed out, and `{new.name}`, to stand in its place, is so already", old)
 
     def _check_readers(self, replaced: set[ir.Value]) -> None:
         """Decline where a result is also read by others: its node would stay, and the graph grow."""

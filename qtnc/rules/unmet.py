@@ -13,7 +13,7 @@ def unmet(condition: terms.Term, computing: Computing) -> str:
     """Why a condition that does not hold does not, both sides of a comparison computed."""
     match condition:
         case terms.Not():
-            return "it does hold"
+            return _met(condition.part, computing)
         case terms.Binary("and", left, right):
             return unmet(right if computing.truth(left) else left, computing)
         case terms.Binary("or", left, right):
@@ -26,6 +26,25 @@ def unmet(condition: terms.Term, computing: Computing) -> str:
             return f"{function} of {_shown(argument, computing)} does not hold"
         case _:
             return "it does not hold"
+
+
+def _met(condition: terms.Term, computing: Computing) -> str:
+    """Why what was not to hold does."""
+    match condition:
+        case terms.Not():
+            return unmet(condition.part, computing)
+        case terms.Binary("and", left, right):
+            return f"{_met(left, computing)} and {_met(right, computing)}"
+        case terms.Binary("or", left, right):
+            return _met(left if computing.truth(left) else right, computing)
+        case terms.Binary(sign, left, right):
+            return f"{_shown(left, computing)} {sign} {_shown(right, computing)} holds"
+        case terms.Matches(part):
+            return f"it is `{computing.term(part)}`"
+        case terms.Call(function, (argument, *_)) if function in ("all", "any"):
+            return f"{function} of {_shown(argument, computing)} holds"
+        case _:
+            return "it holds"
 
 
 def _shown(term: terms.Term, computing: Computing) -> str:

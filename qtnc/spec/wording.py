@@ -46,6 +46,9 @@ INSIDE = {
 }
 """How each statement of a block looks, by the word that the block begins with and its own."""
 
+SET_WORDS = ("-", "and", "or", "where")
+"""What goes on where a set is written."""
+
 FULLER = {
     ("select", "TOP"): "select NAME = top N of (SET where CONDITION) by KEY",
     ("select", "BOTTOM"): "select NAME = bottom N of (SET where CONDITION) by KEY",
@@ -113,7 +116,7 @@ def expected(
         place, read, before, accepted = Span(place.source, before.start, before.end), read[:-1], read[-2], ("NUMBER",)
     fuller = (FULLER.get((keyword, lexeme.kind)) for lexeme in read)
     forms = INSIDE[block] if block else FORMS
-    form = f"the form is `{next(filter(None, fuller), forms[keyword])}`"
+    form = _meant(read, place.text) or f"the form is `{next(filter(None, fuller), forms[keyword])}`"
     # After `top` or `upstream` the statement may end, for it may be a name; what goes on lacks the number, or `of`.
     goes_on = "NUMBER" in accepted or ("OF" in accepted and before.kind != "NAME")
     if "$END" in accepted and not goes_on and place.text:
@@ -122,6 +125,18 @@ def expected(
     if wanted is None:
         wanted = " or ".join(f"`{spelling[kind]}`" for kind in sorted(accepted) if kind in spelling)
     return Diagnostic(f"expected {wanted} after `{clip(before.text)}`", place, form)
+
+
+def _meant(read: Sequence[Lexeme], found: str) -> str | None:
+    """The way out of what is right in other languages, or in another statement."""
+    keyword, before = read[0].text, read[-1]
+    if found == "=" and any(lexeme.text == "where" for lexeme in read):
+        return "`==` compares"
+    if found == "[" and before.kind == "NAME" and keyword in ("where", "let", "replace", "after"):
+        return f"one of a list is `item({clip(before.text)}, 0)`"
+    if found in SET_WORDS and keyword in ("rewrite", "ignore"):
+        return f"`{keyword}` takes the name of a selector: name the set by a `select` above it"
+    return None
 
 
 def out_of_place(word: Lexeme, place: Span, vocabulary: Vocabulary, block: str | None) -> Diagnostic:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qtnc.quantum import circuit as circuits
 from qtnc.quantum.circuit import Circuit
+from qtnc.structures.breach import breach
 from qtnc.structures.plugins import structure_fault
 from qtnc.structures.structure import (
     Arrays,
@@ -64,6 +65,9 @@ def check_structure(
             except MisfitError:
                 continue
             fitting += 1
+            if (wrong := breach(proposal, problem.shape)) is not None:
+                member, said = wrong
+                _must(False, member, f"at {shape[0]}x{shape[1]}, {word}", said)
             _Trial(structure, problem, f"at {shape[0]}x{shape[1]}, {word}").all(proposal)
         if getattr(kind, "stacks", False):
             _check_stack(structure, shape, seed)

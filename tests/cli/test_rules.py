@@ -76,6 +76,17 @@ def test_a_plan_traces_them(qtnc: Run, home: Any) -> None:
     assert "spec.qtn:18 at down (MatMul): replaced by lowrank" in done.err
 
 
+def test_a_trace_may_be_of_one_rule(qtnc: Run, home: Any) -> None:
+    whole = qtnc("plan", home.model, home.spec, "--trace", "rewrite").err.splitlines()
+    assert {line.split()[0] for line in whole} == {"fold_scale", "spec.qtn:18"}
+    one = qtnc("plan", home.model, home.spec, "--trace-rule", "fold_scale").err.splitlines()
+    assert one == [line for line in whole if line.startswith("fold_scale")]
+    path = home.folder / "trace.jsonl"
+    done = qtnc("plan", home.model, home.spec, "--trace-rule", "fold_scael", "--trace-file", path)
+    assert path.read_text() == ""
+    assert done.err.startswith("trace: no rule `fold_scael` was tried: did you mean `fold_scale`?")
+
+
 def test_a_trace_is_data(qtnc: Run, home: Any) -> None:
     home.spec.write_text(SPEC.replace("uses(w) == 1", "max(abs(s)) < 1e-9"))
     path = home.folder / "trace.jsonl"
@@ -133,7 +144,7 @@ WRONG = {
             "y = Mul(MatMul(x: float[2, 3], w: const float[3, 4]), 2)",
             "y = Mul(Gemm(x: float[2, 3], w: const float[3, 4]), 2)",
         ),
-        "nearest at `node_1`: node `node_0` is a Gemm",
+        "nearest at `y`: node `Gemm.0` is a Gemm",
     ),
     "no such node": (("before y = Mul(", "before y = Div("), "does not apply; there is no Mul"),
     "left alone": (("        after  y = MatMul(x, w * 2)\n", ""), "is to leave this as it is, and makes MatMul("),
@@ -153,6 +164,59 @@ def test_an_example_that_does_not_hold(qtnc: Run, home: Any, change: tuple[str, 
     assert "spec.qtn:" in done.err
 
 
+def test_a_result_that_is_handed_out_becomes_no_input(qtnc: Run, home: Any) -> None:
+    example = "    example {\n        before y = Abs(x: float[2])\n        after  y = x\n    }\n"
+    home.spec.write_text(f"qtn 1\nrule a {{\n    match   y = Abs(x)\n    replace y = x\n{example}}}\n")
+    done = qtnc("check", home.spec)
+    reason = "`y` is handed out, and no node computes `x`, to stand in its place"
+    assert f"rule `a` does not apply; nearest at `y`: {reason}\n" in done.err
+
+
+HOLD = {
+    "defaults that one side leaves out": """rule scale {
+    match   y = Mul(Gemm(x, w, b: const){alpha = a, beta = 1, transA = 0, transB = t}, s: const scalar)
+    replace y = Gemm(x, w, b * s){alpha = a * max(s), beta = 1, transB = t}
+    example {
+        before y = Mul(Gemm(x: float[2, 3], w: float[3, 4], b: const float[4]), 0.5)
+        after  y = Gemm(x, w, b * 0.5){alpha = 0.5}
+    }
+}
+""",
+    "an operator of a newer opset": """rule norm {
+    match   y = Mul(Div(x, Sqrt(Add(ReduceMean(Mul(x, x), [-1]), e: const scalar))), g: const vector)
+    replace y = RMSNormalization(x, g){epsilon = max(e)}
+    example {
+        before y = Mul(Div(x: float[2, 8], Sqrt(Add(ReduceMean(Mul(x, x), [-1]), 1e-4))), g: const float[8])
+        after  y = RMSNormalization(x, g){epsilon = 1e-4}
+    }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("rule", HOLD.values(), ids=HOLD)
+def test_an_example_holds(rule: str, qtnc: Run, home: Any) -> None:
+    home.spec.write_text("qtn 1\n" + rule)
+    done = qtnc("check", home.spec)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("1 example of rules: ")
+
+
+def test_a_negated_condition_says_what_holds(qtnc: Run, home: Any) -> None:
+    home.spec.write_text(SPEC.replace("uses(w) == 1", "not (uses(w) == 1 and s > 0)"))
+    done = qtnc("check", home.spec)
+    assert "does not apply; nearest at `y`: 1 == 1 holds and 2 > 0 holds (`not (uses(w)" in done.err
+
+
+def test_an_operator_that_came_later_is_named_with_its_opset(qtnc: Run, home: Any) -> None:
+    home.spec.write_text("qtn 1\nrule a {\n    match   y = Relu(x)\n    replace y = Gelu(x)\n}\nemit onnx\n")
+    done = qtnc("check", home.model, home.spec)
+    assert done.code == 0, done.err
+    assert "never applied; nearest at `relu`: opset 18 has no operator `Gelu`, which came with 20\n" in done.out
+    home.spec.write_text(home.spec.read_text().replace("emit onnx", "emit onnx(opset: 20)"))
+    assert "applied once" in qtnc("check", home.model, home.spec).out
+
+
 def test_an_approximate_rule_says_how_much(qtnc: Run, home: Any) -> None:
     text = """qtn 1
 rule fast {
@@ -170,7 +234,7 @@ rule fast {
     home.spec.write_text(text.replace("SHARE", "1%"))
     done = qtnc("check", home.spec)
     assert done.code == 1
-    assert "and may move it by 0.01" in done.err
+    assert "and may move it by 1%" in done.err
 
 
 def test_a_collection_is_applied_to_a_file(qtnc: Run, home: Any) -> None:
@@ -191,6 +255,21 @@ def test_a_loop_ends_the_command(qtnc: Run, home: Any) -> None:
     done = qtnc("plan", home.model, home.spec)
     assert done.code == 1
     assert "spec.qtn:4:1: error: rules do not come to an end: fold_scale -> fold_scale, at `" in done.err
+
+
+def test_a_rule_that_makes_what_onnx_has_not_is_named(qtnc: Run, home: Any) -> None:
+    rule = "rule hurry {\n    match   y = Relu(x)\n    replace y = com.microsoft.QuickGelu(x)\n}\n"
+    home.spec.write_text(f"qtn 1\n{rule}emit onnx\n")
+    done = qtnc("compile", home.model, home.spec, "-o", home.out)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "error: com.microsoft.QuickGelu is no standard operator, and no others are emitted "
+        "(1 time, first `relu.hurry_0`)\n"
+        "  = help: rule `hurry` makes it: let it make a standard one, of a newer opset by `emit onnx(opset: 20)`\n"
+    )
+    home.spec.write_text(f"qtn 1\n{rule}emit torch\n")
+    done = qtnc("compile", home.model, home.spec, "-o", home.out)
+    assert done.err.endswith("help: export the model without it, or rewrite it with a rule\n")
 
 
 def test_left_out_by_name(qtnc: Run, home: Any) -> None:

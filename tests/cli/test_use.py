@@ -66,6 +66,25 @@ def home(place: Any, toys: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return place
 
 
+LARGE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from qtnc.authoring import Rewrite, decline
+
+@dataclass(frozen=True)
+class FoldScale(Rewrite):
+    '''Multiply the weight instead of the product.'''
+    name: ClassVar[str] = "fold-scale"
+    match: ClassVar[str] = "y = Mul(MatMul(x, w: const), s: const scalar)"
+    def replace(self, found, build):
+        if found.number("s") > {largest}:
+            decline("it scales by more than {largest}", at=found["s"])
+        return build("MatMul", found["x"], found.array("w") * found.number("s"))
+
+PASSES = [FoldScale]
+"""
+
+
 def mine(home: Any, text: str) -> Path:
     path = Path(home.folder) / "mine.py"
     path.write_text(text)
@@ -298,3 +317,19 @@ def test_from_python(home: Any) -> None:
     assert [layer.structure for layer in package.plan(home.model, home.spec).layers] == ["lowrank", "lowrank"]
     with pytest.raises(package.QtncError, match="which is not allowed to run"):
         package.plan(home.model, home.spec, python=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "layer", "said"),
+    [
+        (LARGE.format(largest=9), "up", "yes: pass `fold-scale`: it made this layer"),
+        (LARGE.format(largest=9), "down", "no: pass `fold-scale`: neither it nor what reads it is a Mul"),
+        (LARGE.format(largest=2), "up", "no: pass `fold-scale`: it scales by more than 2, at node `scale`"),
+        (PASSES.format(body="pass"), "up", "no: pass `mine`: no rule, so that nothing tells what it did"),
+    ],
+)
+def test_why_tells_what_passes_are_to_a_layer(source: str, layer: str, said: str, qtnc: Run, home: Any) -> None:
+    mine(home, source)
+    done = qtnc("why", home.model, home.spec, layer)
+    assert done.code == 0, done.err
+    assert f'spec.qtn:2:1: use "mine.py"\n    {said}' in done.out

@@ -140,6 +140,27 @@ def test_clauses_go() -> None:
     assert {s.text for s in shortened(Statement("emit qiskit(shots: 3)"))} == {"emit qiskit"}
 
 
+RULE = """rule a {
+    match   y = Relu(x)
+    where   rank(x) == 2
+    replace y = Abs(x)
+    example {
+        before y = Relu(x: float[2])
+        after  y = Abs(x)
+    }
+}"""
+
+
+def test_a_rule_is_one_statement_and_loses_what_it_may_do_without() -> None:
+    text = f"qtn 1\n{RULE}\nemit onnx\n"
+    statements = statements_of(text)
+    assert [statement.text for statement in statements] == [RULE, "emit onnx"]
+    assert text_of(statements) == text
+    bare = RULE[: RULE.index("    example")] + "}"
+    assert [s.text for s in shortened(statements[0])] == [RULE.replace("    where   rank(x) == 2\n", ""), bare]
+    assert list(shortened(Statement(bare.replace("    where   rank(x) == 2\n", "")))) == []
+
+
 def test_data_lie_beside_the_spec() -> None:
     text = 'qtn 1\ndata a = npz("../x/a.npz") take 3\ndata b = npz("b.npz")\n'
     found, files = moved(text)

@@ -79,6 +79,24 @@ def test_a_pass_that_fails(qtnc: Run, home: Any) -> None:
     assert sorted(p.name for p in home.folder.iterdir()) == ["calib.npz", "mine.py", "model.onnx", "small", "spec.qtn"]
 
 
+def test_what_is_included_is_made_small_too(stand_in: Any, qtnc: Run, home: Any) -> None:
+    rules = {name: f"rule {name} {{\n    match   y = Relu(x)\n    replace y = Abs(x)\n}}\n" for name in "abc"}
+    (home.folder / "inner.qtn").write_text("qtn 1\n" + rules["c"])
+    (home.folder / "rules.qtn").write_text('qtn 1\ninclude "inner.qtn"\n' + rules["a"] + rules["b"])
+    home.spec.write_text('qtn 1\ninclude "rules.qtn"\nselect all = MatMul\nemit onnx\n')
+
+    def says(path: Path) -> str:
+        text = path.read_text()
+        inner = [name for name in ("rules.qtn", "inner.qtn") if f'include "{name}"' in text]
+        return text + "".join(says(path.with_name(name)) for name in inner)
+
+    stand_in(lambda folder: FAILED if "rule c" in says(folder / "spec.qtn") else FINE)
+    done = qtnc("reduce", home.model, home.spec, "-o", home.out)
+    assert done.code == 0, done.err
+    assert (home.out / "spec.qtn").read_text() == "qtn 1\n" + rules["c"]
+    assert sorted(path.name for path in home.out.glob("*.qtn")) == ["spec.qtn"]
+
+
 def test_passes_of_opt(qtnc: Run, home: Any) -> None:
     small = home.folder / "small"
     pipeline = "canonicalize,mine"

@@ -122,7 +122,7 @@ def test_a_plan_is_told_whole(entry: Entry, dense: Entry, make_plan: Plans) -> N
         "head: declined: it is odd",
         "down: spec.qtn:5 wins over spec.qtn:3, spec.qtn:2",
         "note: an axis is loose",
-        "parameters 1,576 -> 1,312 (83.2%), weights 6.3 kB -> 5.2 kB; 1 layers unclaimed",
+        "parameters 1,576 -> 1,312 (83.2%), weights 6.3 kB -> 5.2 kB; 1 layer unclaimed",
         "optimize memory; the compile takes about 3 s and 26.9 kB of memory",
         *LEGEND.split("\n"),
     ]
@@ -132,7 +132,7 @@ def test_circuits_are_priced_in_a_table_of_their_own(circuits: LayerPlan, entry:
     text = plan_table(make_plan(circuits, entry(), stage="hybrid"))
     assert "circuit cross 2 | mpo 4x4.4x8 bonds 2" in text
     assert "stage hybrid; optimize memory" in text
-    (header, row) = text.splitlines()[5:7]
+    (header, row) = text.splitlines()[4:6]
     assert header.split("  ")[0] == "circuits"
     assert header.endswith("shots for 5.0%  error at 100,000 shots")
     assert row.split() == ["turned", "5+6", "4+5", "2+3", "54", "8+10", "26+57", "36,812", "3.0%"]
@@ -172,6 +172,8 @@ def test_names_of_a_model_are_shown(name: str, toys: ModuleType) -> None:
         ("lowrank", {"rank": 12}, "lowrank 12"),
         ("mpo", {"sites": [[8, 16], [16, 8]], "bonds": [12]}, "mpo 8x16.16x8 bonds 12"),
         ("mpo", {"sites": [[8, 1], [2, 4], [1, 8]], "bonds": [3, 4]}, "mpo 8x1.2x4.1x8 bonds 3,4"),
+        ("cp", {"rank": 6, "sites": [[4, 8], [4, 4]]}, "cp rank 6 sites [4x8, 4x4]"),
+        ("other", {"ranks": [3, 4], "odd": [[1, 2, 3]], "none": []}, "other ranks [3, 4] odd [[1, 2, 3]] none []"),
     ],
 )
 def test_what_a_layer_becomes(structure: str, settled: dict[str, object], text: str, entry: Entry) -> None:

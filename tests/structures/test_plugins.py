@@ -56,6 +56,16 @@ def test_a_package_is_imported_only_when_a_spec_names_it(install: Install, qtnc:
     assert done.err.splitlines()[0].endswith(f"4:26: error: `{name}` has no option `kk`")
 
 
+def test_rules_of_a_spec_that_names_one_are_applied_to_a_file(install: Install, qtnc: Run, place: Any) -> None:
+    install("other-rules", {"ruled": "other_rules:Thin"}, SOURCE.format(name="ruled"))
+    spec(place, "ruled(k: 2)")
+    place.spec.write_text(place.spec.read_text() + "rule a {\n    match   y = Relu(x)\n    replace y = Abs(x)\n}\n")
+    done = qtnc("opt", place.model, "--rules", place.spec)
+    assert (done.code, done.err) == (0, "")
+    assert "= Abs(" in done.out
+    assert "no-plugins" in qtnc("opt", place.model, "--rules", place.spec, "--no-plugins").err
+
+
 def test_it_has_no_pass_of_its_own_and_is_rewritten(install: Install, qtnc: Run, place: Any) -> None:
     install("other-kin", {"kin": "other_kin:Thin"}, SOURCE.format(name="kin"))
     done = qtnc("compile", place.model, spec(place, "kin(rank: 2, k: 3)"), "-o", place.out, "--verify-each")
@@ -159,6 +169,17 @@ def test_a_failure_is_blamed_on_its_package(
     assert "mine" in done.err
     assert "this is a bug in other-weak; please report it" in done.err
     assert not place.out.exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_no_proposal_is_refused_at_the_spec(jobs: int, install: Install, qtnc: Run, place: Any) -> None:
+    bare = "\n    def propose(self, problem):\n        return super().propose(problem).structure\n"
+    install("other-bare", {"bare": "other_bare:Thin"}, SOURCE.format(name="bare") + bare)
+    done = qtnc("compile", place.model, spec(place, "bare(rank: 2)"), "-o", place.out, "--jobs", jobs)
+    assert (done.code, done.out) == (1, "")
+    wrong = "`propose` of `bare` returns a LowRank, and is to return a Proposal"
+    assert f"{place.spec}:4:1: error: layer `up`: {wrong}\n" in done.err
+    assert "whoever wrote it finds this with `qtnc.testing.check_structure`" in done.err
 
 
 def test_parts_that_share_a_role_are_refused_at_the_spec(install: Install, qtnc: Run, place: Any) -> None:

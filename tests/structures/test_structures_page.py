@@ -14,9 +14,11 @@ from safetensors.numpy import load_file
 from qtnc.structures.options import KINDS, option
 from qtnc.structures.plugins import MEMBERS, Structures
 from qtnc.structures.structure import MisfitError, Problem
+from qtnc.testing import check_structure
 
 PAGE = (Path(__file__).parents[2] / "docs" / "structures.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+FOUND = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = dict(FOUND) | {"python": "\n".join(text for language, text in FOUND if language == "python")}
 
 
 @pytest.fixture
@@ -67,6 +69,33 @@ def test_the_fit_is_the_best_there_is(kind: Any, make_covariance: Callable[..., 
             moved = kind(2).dense((core + size * rng.standard_normal(core.shape),), problem.shape)
             assert problem.error(moved) > best
     np.testing.assert_array_equal(kind(2).project(np.ones((4, 4))), np.kron(np.eye(2), np.ones((2, 2))))
+
+
+@pytest.mark.parametrize(
+    ("options", "blocks"), [("blocks: 2", 2), ("bytes: 30%", 4), ("bytes: 50%", 2), ("error: 95%", 8), ("error: 1%", 1)]
+)
+def test_what_is_left_open_is_settled(
+    options: str, blocks: int, install: Callable[..., Path], qtnc: Callable[..., Any], place: Any
+) -> None:
+    install("qtnc-blocks", {"blocks": "qtnc_blocks:Blocks"}, BLOCKS["python"])
+    place.spec.write_text(
+        f'qtn 1\noptimize memory\nselect up = MatMul where name ~ "up"\nrewrite up -> blocks({options})\nemit onnx\n'
+    )
+    done = qtnc("plan", place.model, place.spec)
+    assert done.code == 0, done.err
+    assert (
+        "dense is smaller: blocks needs 384 of 384 parameters" if blocks == 1 else f"  blocks blocks {blocks}  "
+    ) in done.out
+
+
+def test_what_is_left_open_keeps_its_promises(install: Callable[..., Path]) -> None:
+    install("qtnc-open", {"blocks": "qtnc_open:Blocks"}, BLOCKS["python"])
+    kind: Any = Structures()["blocks"]
+    for asked in (kind(bytes=0.3), kind(error=0.9)):
+        check_structure(asked, ((16, 24), (8, 12)))
+    assert kind(blocks=2, error=0.1).check() == "give one of `blocks`, `bytes` and `error`"
+    with pytest.raises(MisfitError, match="4 blocks, the most there can be, take 25.0% of the bytes"):
+        kind(bytes=0.2).propose(Problem(np.ones((8, 12))))
 
 
 def test_a_plan_is_read_back_or_refused(kind: Any) -> None:

@@ -67,6 +67,20 @@ class Optimist(Thin):
         return replace(found, predicted_error=found.predicted_error * 0.9)
 
 
+class Bare(Thin):
+    def propose(self, problem: Any) -> Any:
+        return super().propose(problem).structure
+
+
+class Lonely(Thin):
+    def parts(self, shape: Any) -> Any:
+        (part,) = super().parts(shape)
+        network = part.product
+        first, second = network.inputs[1:]
+        inputs = (network.inputs[0], first, (*second, "s"))
+        return (replace(part, product=replace(network, inputs=inputs, size_dict={**network.size_dict, "s": 2})),)
+
+
 class Silent(Thin):
     def propose(self, problem: Any) -> Proposal:
         return replace(super().propose(problem), reason="")
@@ -155,6 +169,8 @@ class Loaded(Thin):
 
 LIES: dict[type[Thin], str] = {
     Optimist: "`propose` at 8x12, without data: predicts an error of",
+    Bare: "`propose` at 8x12, without data: returns a Bare, and is to return a Proposal",
+    Lonely: "`parts` at 8x12, without data: has an index `s` that is in one tensor of `",
     Silent: "`propose` at 8x12, without data: gives no reason",
     Fickle: "`propose` at 8x12, without data: says something else when it is asked again",
     Random: "`settle` at 8x12, without data: with `kept()` is another than was proposed, or fits otherwise",

@@ -146,9 +146,11 @@ def _emit_nodes(emission: Emission, graph: ir.Graph) -> None:
 def _diagnostic(key: tuple[str, str], count: int, name: str) -> Diagnostic:
     op, why = key
     times = f"{count} time{'s' if count > 1 else ''}"
+    # ONNX is emitted in standard operators, and so no way out for one of another domain
+    others = "or rewrite it with a rule" if "." in op else "rewrite it with a rule, or emit onnx instead of torch"
     return Diagnostic(
         f"torch cannot express {comment(op)} ({times}, first `{comment(name)}`): {why}",
-        help="export the model without it, rewrite it with a rule, or emit onnx instead of torch",
+        help=f"export the model without it, {others}",
     )
 
 

@@ -39,9 +39,14 @@ def looked_for(node: rule_tree.Attribute, operators: Sequence[Operator], title: 
         If the operator has no such attribute, or it takes no such value.
     """
     name, value = node.name.text, node.value
-    kind = known_attribute(operators, name, title, node.name.span) if operators else None
     if names.sees(value):
         value = names.lets.value(value)
+    try:
+        kind = known_attribute(operators, name, title, node.name.span) if operators else None
+    except RefusedError:
+        if isinstance(value, atoms.Name) and value.text not in ELEMENTS:
+            bind(value, None, names)  # one mistake is one error, and not one for every use of the name
+        raise
     if isinstance(value, atoms.Name) and value.text in ELEMENTS:
         if kind not in (None, _Types.INT):
             raise _unlike(name, kind, value)

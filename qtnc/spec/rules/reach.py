@@ -36,7 +36,14 @@ def unreached(equations: Sequence[Equation]) -> Iterator[RefusedError]:
     for k, equation in enumerate(equations):
         if k not in found:
             way_out = "the last `match` leads to what it reads; others read directly what is found by then"
+            if _leads(k, len(equations) - 1, reads):
+                way_out = "matching begins at the last `match`, which this one reads: write this one last"
             yield _refused(equation, "nothing leads to this `match`", way_out)
+
+
+def _leads(start: int, end: int, reads: Sequence[Sequence[int]]) -> bool:
+    """Whether an equation reads what another makes, through others too."""
+    return start == end or any(_leads(k, end, reads) for k in reads[start])
 
 
 def _refused(equation: Equation, message: str, way_out: str) -> RefusedError:

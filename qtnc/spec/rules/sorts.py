@@ -76,6 +76,10 @@ def way_to(wanted: Sort, sort: Sort, node: rule_tree.Formula) -> str | None:
         return f"of a constant of one element write `max({text_of(node)})`"
     if wanted == Sort.LIST and sort == Sort.CONST and isinstance(node, atoms.Name):
         return f"a constant of one axis is a list too: `{text_of(node)}: const vector`"
+    if wanted == Sort.LIST and sort == Sort.CONST:
+        return "a list is written in brackets, of numbers: `[item(p, 0), 1]`"
+    if wanted == Sort.CONST and sort == Sort.LIST and isinstance(node, atoms.Name):
+        return f"a list is no constant; one of its numbers is `item({text_of(node)}, 0)`"
     if wanted == Sort.LIST and sort in (Sort.NUMBER, Sort.VALUE):
         return "a list is written in brackets: `[0, 1]`"
     return None
