@@ -128,5 +128,5 @@ def test_every_tool_is_in_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
         main(["compile", "--help"])
     said = capsys.readouterr().out.split("\npasses:")[1]
     options = set(re.findall(r"^ +(--[a-z-]+)", said, re.MULTILINE))
-    assert len(options) == 8
+    assert len(options) == 9
     assert all(option in page for option in options | {"qtnc opt", "qtnc passes", "--spectra"})
