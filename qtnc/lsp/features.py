@@ -37,7 +37,7 @@ def make_server() -> SpecServer:
 def _guarded(method: str, handler: Handler, server: SpecServer) -> Callable[[Any], Awaitable[Any]]:
     async def answer(params: Any) -> Any:
         document = None if method == lsp.TEXT_DOCUMENT_DID_CLOSE else getattr(params, "text_document", None)
-        if document is not None and document.uri not in server.workspace.text_documents:
+        if document is not None and document.uri not in server.documents:
             return None  # what is not open is not read
         try:
             return await handler(server, params)

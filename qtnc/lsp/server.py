@@ -10,6 +10,7 @@ from typing import Any, Final
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
+from pygls.workspace import TextDocument
 
 from qtnc import __version__
 from qtnc.lsp.bound import Models, NoModelError, bound
@@ -64,6 +65,11 @@ class SpecServer(LanguageServer):
         model = settings.get("model") if isinstance(settings, dict) else None
         self.setting = model if isinstance(model, str) and model else None
 
+    @property
+    def documents(self) -> dict[str, TextDocument]:
+        """What is open, by the names that the editor has for it. pygls keeps them decoded: `a b` for `a%20b`."""
+        return {document.uri: document for document in self.workspace.text_documents.values()}
+
     def positions(self, uri: str) -> Positions:
         """Positions in the text of a document."""
         encoding = self.workspace.position_encoding or lsp.PositionEncodingKind.Utf16
@@ -84,7 +90,7 @@ class SpecServer(LanguageServer):
 
     def changed(self) -> None:
         """Read all that is open anew, after a pause: one may include the other."""
-        for uri in self.workspace.text_documents:
+        for uri in self.documents:
             if (task := self._waiting.get(uri)) is not None:
                 task.cancel()
             self._waiting[uri] = asyncio.create_task(self._look(uri))
@@ -121,7 +127,7 @@ class SpecServer(LanguageServer):
             self._bindings[uri] = Binding(None, error, span)
 
     def _publish(self, uri: str, reading: Reading) -> None:
-        document = self.workspace.text_documents.get(uri)
+        document = self.documents.get(uri)
         if document is None or document.source != reading.source.text:
             return  # it went on meanwhile
         positions = self.positions(uri)
@@ -142,8 +148,8 @@ class SpecServer(LanguageServer):
 
     def _texts(self) -> Callable[[Path], str]:
         """Texts of files: as they are in the editor, where they are open there."""
-        documents = self.workspace.text_documents
-        typed = {path.resolve(): document.source for uri, document in documents.items() if (path := _path(uri))}
+        documents = self.documents.items()
+        typed = {path.resolve(): document.source for uri, document in documents if (path := _path(uri))}
 
         def text(path: Path) -> str:
             found = typed.get(path.resolve())
