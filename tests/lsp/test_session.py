@@ -129,6 +129,20 @@ def test_of_two_models_the_setting_or_a_comment_names_one(editors: Callable[...,
     editor.until(lambda: editor.published[editor.uri("a.qtn")].diagnostics == ())
 
 
+def test_each_folder_of_a_workspace_has_its_model(editors: Callable[..., Any], toys: ModuleType) -> None:
+    settings = {"model": "m/model.onnx"}
+    editor = editors(None, None, {"one": settings, "two two": settings})
+    for name, model in {"one": toys.mlp(), "two two": toys.reader()}.items():
+        (editor.folder / name / "m").mkdir()
+        toys.write(model, editor.folder / name / "m" / "model.onnx")
+    text = 'qtn 1\nselect table = Gather\nselect up = MatMul where name ~ "up"\nemit onnx\n'
+    for name in ("one/a.qtn", "two two/a.qtn"):
+        editor.write(text, name)
+    editor.until_said("`table` selects nothing", "one/a.qtn")
+    assert "Gather" in editor.hover(text.replace("select table", "select ta¦ble"), "two two/a.qtn")
+    editor.until_said("`up` selects nothing", "two two/a.qtn")
+
+
 @pytest.mark.parametrize(
     ("comment", "content", "words"),
     [
