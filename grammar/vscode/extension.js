@@ -1,67 +1,108 @@
 // Starts `qtnc lsp` for .qtn files and hands it to VS Code. All that it knows is where the server is.
 
-const path = require("path");
 const { commands, window, workspace } = require("vscode");
 const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
+const { located } = require("./command");
+
+const SETTING = "qtnc.command";
 
 let client;
+let output;
+let watchers;
+let home;
+let pending = Promise.resolve();
 
-function root() {
-  const folder = workspace.workspaceFolders && workspace.workspaceFolders[0];
-  return folder && folder.uri.scheme === "file" ? folder.uri.fsPath : undefined;
+function folders() {
+  return (workspace.workspaceFolders || []).filter(({ uri }) => uri.scheme === "file").map(({ uri }) => uri.fsPath);
 }
 
+// What is in a folder that is not trusted is neither run nor where a command runs, lest it take its settings from there.
 function serverOptions() {
-  const [command, ...args] = workspace.getConfiguration("qtnc").get("command");
-  const here = root();
-  const relative = here && !path.isAbsolute(command) && /[\\/]/.test(command);
+  const trusted = workspace.isTrusted ? folders() : [];
+  const { command, args, problem } = located(workspace.getConfiguration("qtnc").get("command"), trusted);
+  if (problem) {
+    const restricted = workspace.isTrusted ? "" : " Paths in this folder are not taken before you trust it.";
+    throw new Error(problem + restricted);
+  }
+  return { command, args, options: { cwd: trusted[0] || home }, transport: TransportKind.stdio };
+}
+
+function clientOptions() {
   return {
-    command: relative ? path.join(here, command) : command,
-    args,
-    options: { cwd: here },
-    transport: TransportKind.stdio,
+    documentSelector: ["file", "untitled"].map((scheme) => ({ scheme, language: "qtn" })),
+    initializationOptions: { model: workspace.getConfiguration("qtnc").get("model") },
+    outputChannel: output,
+    synchronize: { configurationSection: "qtnc", fileEvents: watchers },
+    middleware: { provideCompletionItem: completed },
   };
 }
 
-async function start() {
-  client = new LanguageClient("qtnc", "qtnc", serverOptions(), {
-    documentSelector: [{ language: "qtn" }],
-    initializationOptions: { model: workspace.getConfiguration("qtnc").get("model") },
-    synchronize: {
-      configurationSection: "qtnc",
-      fileEvents: ["**/*.qtn", "**/*.onnx"].map((glob) => workspace.createFileSystemWatcher(glob)),
-    },
-  });
-  try {
-    await client.start();
-  } catch {
-    client = undefined;
-    window.showErrorMessage(
-      "qtnc: the language server does not start. Install it by `pip install 'qtnc[lsp]'`, " +
-        "or say in the setting qtnc.command where it is."
-    );
+// A segment of a name and an option are followed by more, which VS Code asks for at characters that are typed alone.
+async function completed(document, position, context, token, next) {
+  const found = await next(document, position, context, token);
+  for (const item of (found && found.items) || found || []) {
+    const text = item.insertText || item.label;
+    if (typeof text === "string" && /(?:[./]|: )$/.test(text)) {
+      item.command = { command: "editor.action.triggerSuggest", title: "What may follow" };
+    }
   }
+  return found;
+}
+
+async function start() {
+  let options;
+  try {
+    options = serverOptions();
+  } catch (error) {
+    return complain(`${error.message} Install qtnc by \`pip install 'qtnc[lsp]'\`, or say in ${SETTING} where it is.`);
+  }
+  const starting = new LanguageClient("qtnc", "qtnc", options, clientOptions());
+  try {
+    await starting.start();
+    client = starting;
+  } catch {
+    complain(`\`${[options.command, ...options.args].join(" ")}\` does not start as a language server.`);
+  }
+}
+
+// Shown without being waited for: the next start does not hang on a message that nobody closes.
+function complain(message) {
+  output.appendLine(message);
+  window.showErrorMessage(`qtnc: ${message}`, "Open Settings", "Show Output").then((chosen) => {
+    if (chosen === "Open Settings") {
+      commands.executeCommand("workbench.action.openSettings", SETTING);
+    } else if (chosen) {
+      output.show();
+    }
+  });
 }
 
 async function stop() {
   const running = client;
   client = undefined;
   if (running) {
-    await running.stop();
+    await running.dispose();
   }
 }
 
-async function restart() {
-  await stop();
-  await start();
+// One after the other: a client cannot be stopped while it starts.
+function restart() {
+  pending = pending.then(stop).catch((error) => output.appendLine(`stopping: ${error.message}`)).then(start);
+  return pending;
 }
 
 async function activate(context) {
+  home = context.extensionPath;
+  output = window.createOutputChannel("qtnc");
+  watchers = ["**/*.qtn", "**/*.onnx"].map((glob) => workspace.createFileSystemWatcher(glob));
   context.subscriptions.push(
+    output,
+    ...watchers,
     commands.registerCommand("qtnc.restart", restart),
-    workspace.onDidChangeConfiguration((event) => event.affectsConfiguration("qtnc.command") && restart())
+    workspace.onDidGrantWorkspaceTrust(restart),
+    workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SETTING) && restart())
   );
-  await start();
+  await restart();
 }
 
-module.exports = { activate, deactivate: stop };
+module.exports = { activate, deactivate: () => pending.then(stop) };
