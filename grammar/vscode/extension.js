@@ -1,12 +1,12 @@
 // Starts `qtnc lsp` for .qtn files and hands it to VS Code. All that it knows is where the server is.
 
 const { commands, window, workspace } = require("vscode");
-const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
 const { located } = require("./command");
+const { Server } = require("./server");
 
 const SETTING = "qtnc.command";
 
-let client;
+let server;
 let output;
 let watchers;
 let home;
@@ -17,14 +17,14 @@ function folders() {
 }
 
 // What is in a folder that is not trusted is neither run nor where a command runs, lest it take its settings from there.
-function serverOptions() {
+function program() {
   const trusted = workspace.isTrusted ? folders() : [];
   const { command, args, problem } = located(workspace.getConfiguration("qtnc").get("command"), trusted);
   if (problem) {
     const restricted = workspace.isTrusted ? "" : " Paths in this folder are not taken before you trust it.";
     throw new Error(problem + restricted);
   }
-  return { command, args, options: { cwd: trusted[0] || home }, transport: TransportKind.stdio };
+  return { command, args, cwd: trusted[0] || home };
 }
 
 function clientOptions() {
@@ -50,18 +50,22 @@ async function completed(document, position, context, token, next) {
 }
 
 async function start() {
-  let options;
+  let run;
   try {
-    options = serverOptions();
+    run = program();
   } catch (error) {
     return complain(`${error.message} Install qtnc by \`pip install 'qtnc[lsp]'\`, or say in ${SETTING} where it is.`);
   }
-  const starting = new LanguageClient("qtnc", "qtnc", options, clientOptions());
+  server = new Server(run, clientOptions());
   try {
-    await starting.start();
-    client = starting;
-  } catch {
-    complain(`\`${[options.command, ...options.args].join(" ")}\` does not start as a language server.`);
+    await server.begin();
+  } catch (error) {
+    const { abandoned, reason } = server;
+    server = undefined;
+    if (!abandoned) {
+      const shown = [run.command, ...run.args].join(" ");
+      complain(`\`${shown}\` does not start as a language server: ${reason || error.message}`);
+    }
   }
 }
 
@@ -78,17 +82,27 @@ function complain(message) {
 }
 
 async function stop() {
-  const running = client;
-  client = undefined;
+  const running = server;
+  server = undefined;
   if (running) {
-    await running.dispose();
+    await running.end();
   }
 }
 
-// One after the other: a client cannot be stopped while it starts.
+// One after the other.
 function restart() {
+  if (server) {
+    server.abandon();
+  }
   pending = pending.then(stop).catch((error) => output.appendLine(`stopping: ${error.message}`)).then(start);
   return pending;
+}
+
+function deactivate() {
+  if (server) {
+    server.abandon();
+  }
+  return pending.then(stop);
 }
 
 async function activate(context) {
@@ -105,4 +119,4 @@ async function activate(context) {
   await restart();
 }
 
-module.exports = { activate, deactivate: () => pending.then(stop) };
+module.exports = { activate, deactivate };
