@@ -94,7 +94,8 @@ function restart() {
   if (server) {
     server.abandon();
   }
-  pending = pending.then(stop).catch((error) => output.appendLine(`stopping: ${error.message}`)).then(start);
+  const noted = (error) => output.appendLine(error.message);
+  pending = pending.then(stop).catch(noted).then(start).catch(noted);
   return pending;
 }
 
@@ -105,7 +106,8 @@ function deactivate() {
   return pending.then(stop);
 }
 
-async function activate(context) {
+// VS Code carries out no command before this is done: it does not wait for the server.
+function activate(context) {
   home = context.extensionPath;
   output = window.createOutputChannel("qtnc");
   watchers = ["**/*.qtn", "**/*.onnx"].map((glob) => workspace.createFileSystemWatcher(glob));
@@ -116,7 +118,7 @@ async function activate(context) {
     workspace.onDidGrantWorkspaceTrust(restart),
     workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SETTING) && restart())
   );
-  await restart();
+  restart();
 }
 
 module.exports = { activate, deactivate };
