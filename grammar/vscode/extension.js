@@ -1,67 +1,124 @@
 // Starts `qtnc lsp` for .qtn files and hands it to VS Code. All that it knows is where the server is.
 
-const path = require("path");
 const { commands, window, workspace } = require("vscode");
-const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
+const { located } = require("./command");
+const { Server } = require("./server");
 
-let client;
+const SETTING = "qtnc.command";
 
-function root() {
-  const folder = workspace.workspaceFolders && workspace.workspaceFolders[0];
-  return folder && folder.uri.scheme === "file" ? folder.uri.fsPath : undefined;
+let server;
+let output;
+let watchers;
+let home;
+let pending = Promise.resolve();
+
+function folders() {
+  return (workspace.workspaceFolders || []).filter(({ uri }) => uri.scheme === "file").map(({ uri }) => uri.fsPath);
 }
 
-function serverOptions() {
-  const [command, ...args] = workspace.getConfiguration("qtnc").get("command");
-  const here = root();
-  const relative = here && !path.isAbsolute(command) && /[\\/]/.test(command);
+// What is in a folder that is not trusted is neither run nor where a command runs, lest it take its settings from there.
+function program() {
+  const trusted = workspace.isTrusted ? folders() : [];
+  const { command, args, problem } = located(workspace.getConfiguration("qtnc").get("command"), trusted);
+  if (problem) {
+    const restricted = workspace.isTrusted ? "" : " Paths in this folder are not taken before you trust it.";
+    throw new Error(problem + restricted);
+  }
+  return { command, args, cwd: trusted[0] || home };
+}
+
+function clientOptions() {
   return {
-    command: relative ? path.join(here, command) : command,
-    args,
-    options: { cwd: here },
-    transport: TransportKind.stdio,
+    documentSelector: ["file", "untitled"].map((scheme) => ({ scheme, language: "qtn" })),
+    initializationOptions: { model: workspace.getConfiguration("qtnc").get("model") },
+    outputChannel: output,
+    synchronize: { configurationSection: "qtnc", fileEvents: watchers },
+    middleware: { provideCompletionItem: completed },
   };
 }
 
-async function start() {
-  client = new LanguageClient("qtnc", "qtnc", serverOptions(), {
-    documentSelector: [{ language: "qtn" }],
-    initializationOptions: { model: workspace.getConfiguration("qtnc").get("model") },
-    synchronize: {
-      configurationSection: "qtnc",
-      fileEvents: ["**/*.qtn", "**/*.onnx"].map((glob) => workspace.createFileSystemWatcher(glob)),
-    },
-  });
-  try {
-    await client.start();
-  } catch {
-    client = undefined;
-    window.showErrorMessage(
-      "qtnc: the language server does not start. Install it by `pip install 'qtnc[lsp]'`, " +
-        "or say in the setting qtnc.command where it is."
-    );
+// A segment of a name and an option are followed by more, which VS Code asks for at characters that are typed alone.
+async function completed(document, position, context, token, next) {
+  const found = await next(document, position, context, token);
+  for (const item of (found && found.items) || found || []) {
+    const text = item.insertText || item.label;
+    if (typeof text === "string" && /(?:[./]|: )$/.test(text)) {
+      item.command = { command: "editor.action.triggerSuggest", title: "What may follow" };
+    }
   }
+  return found;
+}
+
+async function start() {
+  let run;
+  try {
+    run = program();
+  } catch (error) {
+    return complain(`${error.message} Install qtnc by \`pip install 'qtnc[lsp]'\`, or say in ${SETTING} where it is.`);
+  }
+  server = new Server(run, clientOptions());
+  try {
+    await server.begin();
+  } catch (error) {
+    const { abandoned, reason } = server;
+    server = undefined;
+    if (!abandoned) {
+      const shown = [run.command, ...run.args].join(" ");
+      complain(`\`${shown}\` does not start as a language server: ${reason || error.message}`);
+    }
+  }
+}
+
+// Shown without being waited for: the next start does not hang on a message that nobody closes.
+function complain(message) {
+  output.appendLine(message);
+  window.showErrorMessage(`qtnc: ${message}`, "Open Settings", "Show Output").then((chosen) => {
+    if (chosen === "Open Settings") {
+      commands.executeCommand("workbench.action.openSettings", SETTING);
+    } else if (chosen) {
+      output.show();
+    }
+  });
 }
 
 async function stop() {
-  const running = client;
-  client = undefined;
+  const running = server;
+  server = undefined;
   if (running) {
-    await running.stop();
+    await running.end();
   }
 }
 
-async function restart() {
-  await stop();
-  await start();
+// One after the other.
+function restart() {
+  if (server) {
+    server.abandon();
+  }
+  const noted = (error) => output.appendLine(error.message);
+  pending = pending.then(stop).catch(noted).then(start).catch(noted);
+  return pending;
 }
 
-async function activate(context) {
+function deactivate() {
+  if (server) {
+    server.abandon();
+  }
+  return pending.then(stop);
+}
+
+// VS Code carries out no command before this is done: it does not wait for the server.
+function activate(context) {
+  home = context.extensionPath;
+  output = window.createOutputChannel("qtnc");
+  watchers = ["**/*.qtn", "**/*.onnx"].map((glob) => workspace.createFileSystemWatcher(glob));
   context.subscriptions.push(
+    output,
+    ...watchers,
     commands.registerCommand("qtnc.restart", restart),
-    workspace.onDidChangeConfiguration((event) => event.affectsConfiguration("qtnc.command") && restart())
+    workspace.onDidGrantWorkspaceTrust(restart),
+    workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SETTING) && restart())
   );
-  await start();
+  restart();
 }
 
-module.exports = { activate, deactivate: stop };
+module.exports = { activate, deactivate };

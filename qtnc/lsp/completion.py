@@ -211,7 +211,7 @@ def _declared(kind: type[Any], place: Place, reading: Reading) -> Iterator[Offer
     here = Span(reading.source, place.before[0].start, place.leaf.end).order
     for mention in reading.mentions:
         if mention.declares and mention.kind is kind and mention.span.order < here:
-            doc = meanings.fenced([clip(mention.statement.span.text, 200)])
+            doc = meanings.fenced([clip(mention.statement.span.text, 200)], "qtn")
             detail = ""
             if kind is tree.Select and reading.chosen is not None and mention.name in reading.chosen:
                 detail = f"{len(reading.chosen[mention.name]):,} layers"

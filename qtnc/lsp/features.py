@@ -37,7 +37,7 @@ def make_server() -> SpecServer:
 def _guarded(method: str, handler: Handler, server: SpecServer) -> Callable[[Any], Awaitable[Any]]:
     async def answer(params: Any) -> Any:
         document = None if method == lsp.TEXT_DOCUMENT_DID_CLOSE else getattr(params, "text_document", None)
-        if document is not None and document.uri not in server.workspace.text_documents:
+        if document is not None and document.uri not in server.documents:
             return None  # what is not open is not read
         try:
             return await handler(server, params)
@@ -64,14 +64,22 @@ async def _settings_changed(server: SpecServer, params: lsp.DidChangeConfigurati
 
 
 async def _ask_settings(server: SpecServer) -> None:
-    """Ask for the settings of those editors that do not send them."""
+    """Ask for the settings of those editors that do not send them, and of each document: folders have their own."""
     workspace = server.client_capabilities.workspace
     if workspace and workspace.configuration:
-        asked = lsp.ConfigurationParams([lsp.ConfigurationItem(section="qtnc")])
-        (settings,) = await server.workspace_configuration_async(asked)
-        if settings:
-            server.configure(settings)
+        asked = (None, *server.documents)
+        items = [lsp.ConfigurationItem(uri, "qtnc") for uri in asked]
+        answers = await server.workspace_configuration_async(lsp.ConfigurationParams(items))
+        for uri, settings in zip(asked, answers, strict=False):
+            if settings and (uri is None or uri in server.documents):
+                server.configure(settings, uri)
+        if any(answers):
             server.changed()
+
+
+async def _opened(server: SpecServer, _: Any) -> None:
+    server.changed()
+    await _ask_settings(server)
 
 
 async def _changed(server: SpecServer, _: Any) -> None:
@@ -209,7 +217,7 @@ FEATURES: Final[dict[str, tuple[Handler, Any]]] = {
     lsp.SHUTDOWN: (_shutdown, None),
     lsp.WORKSPACE_DID_CHANGE_CONFIGURATION: (_settings_changed, None),
     lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: (_changed, None),
-    lsp.TEXT_DOCUMENT_DID_OPEN: (_changed, None),
+    lsp.TEXT_DOCUMENT_DID_OPEN: (_opened, None),
     lsp.TEXT_DOCUMENT_DID_CHANGE: (_changed, None),
     lsp.TEXT_DOCUMENT_DID_SAVE: (_changed, None),
     lsp.TEXT_DOCUMENT_DID_CLOSE: (_closed, None),

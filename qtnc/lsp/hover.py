@@ -93,7 +93,7 @@ def _declared(kind: type[Any], name: str, reading: Reading) -> str | None:
     said = [clip(line, LONGEST) for line in _lines(found.statement.span.text)]
     if found.span.source is not reading.source:
         said.append(f"# {visible(found.span.place())}")
-    shown = meanings.fenced(said)
+    shown = meanings.fenced(said, "qtn")
     if kind is not tree.Select or reading.model is None or reading.chosen is None:
         return shown
     if name not in reading.chosen:

@@ -18,10 +18,10 @@ SHOWN: Final = 5
 """Layers that are named, and shapes."""
 
 
-def fenced(lines: Iterable[str]) -> str:
+def fenced(lines: Iterable[str], language: str = "text") -> str:
     """Lines that Markdown leaves alone, for what stands in models and specs."""
     # No line begins with what would end the fence.
-    return "\n".join(["```text", *(line.replace("`", "'") for line in lines), "```"])
+    return "\n".join([f"```{language}", *(line.replace("`", "'") for line in lines), "```"])
 
 
 def of_statement(word: str, block: str | None = None) -> str | None:

@@ -1,7 +1,9 @@
 """The statements of a spec as an outline, and what of it can be folded."""
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Final
 
 from lsprotocol.types import DocumentSymbol, FoldingRange, FoldingRangeKind, SymbolKind
 
@@ -10,6 +12,7 @@ from qtnc.lsp.positions import Positions
 from qtnc.lsp.reading import Reading
 from qtnc.spec import tree
 from qtnc.spec.layout import Stretch
+from qtnc.spec.rules import tree as rule_tree
 from qtnc.spec.wording import clip
 
 KINDS = {
@@ -17,9 +20,13 @@ KINDS = {
     tree.Let: SymbolKind.Constant,
     tree.Data: SymbolKind.File,
     tree.Stage: SymbolKind.Namespace,
+    rule_tree.Rule: SymbolKind.Function,
     tree.Include: SymbolKind.Module,
 }
 """How editors draw statements; others as what happens."""
+
+BEGINS: Final = re.compile(r'\w+(?:\s+(?:"[^"\n]*"|[^\s"({]+))?')
+"""What stands for a statement without a name: its word, and what follows up to a bracket."""
 
 
 def symbols(reading: Reading, positions: Positions) -> list[DocumentSymbol]:
@@ -28,11 +35,12 @@ def symbols(reading: Reading, positions: Positions) -> list[DocumentSymbol]:
 
     def entry(statement: tree.Statement) -> DocumentSymbol:
         span, name = statement.span, getattr(statement, "name", None)
-        title, *rest = span.text.split(None, 2)
+        begins = BEGINS.match(span.text)
+        title = begins[0].split(None, 1) if begins else [span.text]
         named = name if isinstance(name, tree.Name) else None
         return DocumentSymbol(
-            name=visible(clip(named.text if named else " ".join([title, *rest[:1]]))),
-            detail=title if named else None,
+            name=visible(clip(named.text if named else " ".join(title))),
+            detail=title[0] if named else None,
             kind=KINDS.get(type(statement), SymbolKind.Event),
             range=positions.range(span.start, max(span.end, ends.get(span.start, 0))),
             selection_range=positions.of(named.span if named else span),

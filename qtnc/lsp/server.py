@@ -10,6 +10,7 @@ from typing import Any, Final
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
+from pygls.workspace import TextDocument
 
 from qtnc import __version__
 from qtnc.lsp.bound import Models, NoModelError, bound
@@ -41,7 +42,7 @@ class SpecServer(LanguageServer):
     Attributes
     ----------
     stopped : whether the editor has said that it is done.
-    setting : the model that the editor is set to.
+    setting : the model that the editor is set to, for documents that it has none of their own for.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class SpecServer(LanguageServer):
         super().__init__("qtnc", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Full)
         self.stopped = False
         self.setting: str | None = None
+        self._settings: dict[str, str | None] = {}
         self._models = Models()
         self._readings: dict[str, Reading] = {}
         self._waiting: dict[str, asyncio.Task[None]] = {}
@@ -57,12 +59,24 @@ class SpecServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Nothing: what fails is noted where it does, and no matter of who is typing."""
 
-    def configure(self, settings: Any) -> None:
-        """Take the settings of an editor, `{"model": PATH}` or that under `qtnc`; others are none of ours."""
+    def configure(self, settings: Any, uri: str | None = None) -> None:
+        """Take the settings of an editor, `{"model": PATH}` or that under `qtnc`; others are none of ours.
+
+        Those for ``uri`` are of this document alone: folders of a workspace may be set to different models.
+        """
         if isinstance(settings, dict):
             settings = settings.get("qtnc", settings)
         model = settings.get("model") if isinstance(settings, dict) else None
-        self.setting = model if isinstance(model, str) and model else None
+        setting = model if isinstance(model, str) and model else None
+        if uri is None:
+            self.setting = setting
+        else:
+            self._settings[uri] = setting
+
+    @property
+    def documents(self) -> dict[str, TextDocument]:
+        """What is open, by the names that the editor has for it. pygls keeps them decoded: `a b` for `a%20b`."""
+        return {document.uri: document for document in self.workspace.text_documents.values()}
 
     def positions(self, uri: str) -> Positions:
         """Positions in the text of a document."""
@@ -84,7 +98,7 @@ class SpecServer(LanguageServer):
 
     def changed(self) -> None:
         """Read all that is open anew, after a pause: one may include the other."""
-        for uri in self.workspace.text_documents:
+        for uri in self.documents:
             if (task := self._waiting.get(uri)) is not None:
                 task.cancel()
             self._waiting[uri] = asyncio.create_task(self._look(uri))
@@ -95,6 +109,7 @@ class SpecServer(LanguageServer):
             task.cancel()
         self._readings.pop(uri, None)
         self._bindings.pop(uri, None)
+        self._settings.pop(uri, None)
         self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
 
     async def _look(self, uri: str) -> None:
@@ -113,7 +128,7 @@ class SpecServer(LanguageServer):
         source, folder = self._source(uri)
         span = None
         try:
-            found = bound(source, folder, self._setting_path(folder))
+            found = bound(source, folder, self._setting_path(uri, folder))
             span = found.span if found else None
             model = await self._models.read(found.path) if found else None
             self._bindings[uri] = Binding(model)
@@ -121,7 +136,7 @@ class SpecServer(LanguageServer):
             self._bindings[uri] = Binding(None, error, span)
 
     def _publish(self, uri: str, reading: Reading) -> None:
-        document = self.workspace.text_documents.get(uri)
+        document = self.documents.get(uri)
         if document is None or document.source != reading.source.text:
             return  # it went on meanwhile
         positions = self.positions(uri)
@@ -142,8 +157,8 @@ class SpecServer(LanguageServer):
 
     def _texts(self) -> Callable[[Path], str]:
         """Texts of files: as they are in the editor, where they are open there."""
-        documents = self.workspace.text_documents
-        typed = {path.resolve(): document.source for uri, document in documents.items() if (path := _path(uri))}
+        documents = self.documents.items()
+        typed = {path.resolve(): document.source for uri, document in documents if (path := _path(uri))}
 
         def text(path: Path) -> str:
             found = typed.get(path.resolve())
@@ -151,12 +166,17 @@ class SpecServer(LanguageServer):
 
         return text
 
-    def _setting_path(self, folder: Path) -> Path | None:
-        """The model that is set; a relative path starts at the root of the workspace."""
-        if self.setting is None:
-            return None
-        root = self.workspace.root_path
-        return (Path(root) if root else folder) / Path(self.setting).expanduser()
+    def _setting_path(self, uri: str, folder: Path) -> Path | None:
+        """The model that is set; a relative path starts at the root of the document's folder of the workspace."""
+        setting = self._settings.get(uri, self.setting)
+        return self._root(folder) / Path(setting).expanduser() if setting else None
+
+    def _root(self, folder: Path) -> Path:
+        """The innermost folder of the workspace that holds another, else its first, else that other."""
+        roots = [Path(path) for known in self.workspace.folders.values() if (path := to_fs_path(known.uri))]
+        around = [root for root in roots if folder.is_relative_to(root)]
+        first = self.workspace.root_path
+        return max(around, key=lambda root: len(root.parts), default=Path(first) if first else folder)
 
 
 def _path(uri: str) -> Path | None:

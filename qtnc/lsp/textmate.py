@@ -15,6 +15,7 @@ from typing import Any, Final
 from qtnc.backends.options import BACKENDS
 from qtnc.spec.comparisons import FIELDS
 from qtnc.spec.facts import DTYPES
+from qtnc.spec.rules.kinds import ELEMENTS, GROUPS, RANK, SHAPES
 from qtnc.spec.settings import GOALS
 from qtnc.spec.syntax import expansions, patterns, spelling, vocabulary
 from qtnc.spec.values import UNITS
@@ -28,6 +29,9 @@ BEFORE: Final = r"(?<![A-Za-z0-9_.])"
 
 BEGIN: Final = r"(?:^|(?<=\{))\s*"
 """What a statement has before it on its line."""
+
+DECLARED: Final = "variable.other.constant"
+"""Of a name where it is declared: themes have a colour for it, and none for an `entity.name` that they do not know."""
 
 Rule = dict[str, Any]
 
@@ -52,10 +56,15 @@ def _rule(match: str, *scopes: str, name: str | None = None) -> Rule:
     """A rule that gives scopes to the groups of a match, or a name to the whole."""
     rule: Rule = {"match": match}
     if name:
-        rule["name"] = f"{name}.qtn"
+        rule["name"] = _own(name)
     if scopes:
-        rule["captures"] = {str(number): {"name": f"{scope}.qtn"} for number, scope in enumerate(scopes, start=1)}
+        rule["captures"] = {str(number): {"name": _own(scope)} for number, scope in enumerate(scopes, start=1)}
     return rule
+
+
+def _own(scopes: str) -> str:
+    """Scopes with the name of the language behind each."""
+    return " ".join(f"{scope}.qtn" for scope in scopes.split())
 
 
 def _any(words: Iterable[str]) -> str:
@@ -74,7 +83,8 @@ def _texts() -> Iterator[Rule]:
     glob["captures"]["2"]["patterns"] = [wildcard]
     yield glob
     yield _rule(known["STRING"], name="string.quoted.double")
-    yield _rule(known["UNCLOSED"], name="invalid.illegal.unclosed")
+    # A string to editors too: no bracket in it has a partner.
+    yield _rule(known["UNCLOSED"], name="string.quoted.double invalid.illegal.unclosed")
     yield _rule(known["RECIPE"], name="string.unquoted.recipe")
 
 
@@ -85,13 +95,13 @@ def _statements() -> Iterator[Rule]:
     statements = {made for rule, (made, *_) in expansions() if rule in homes}
     named: dict[str, str] = {}
     for rule, (word, *rest) in expansions():
-        if rule in statements and rest and spelled.get(word):
+        if rule in statements - {"optimize"} and rest and spelled.get(word):  # a goal is no name
             if rest[0] == "call":
                 named[spelled[word]] = "entity.name.function"
             elif rest[0] == "NAME":
                 # A name that something is said of is declared; others are used.
                 declares = len(rest) > 1 and spelled.get(rest[1]) in ("=", "{", "extends")
-                named[spelled[word]] = f"entity.name.{rule}" if declares else "variable.other"
+                named[spelled[word]] = f"{DECLARED} entity.name.{rule}" if declares else "variable.other"
     for word, scope in named.items():
         yield _rule(rf"{BEGIN}({word})\s+({name})", "keyword.control", scope)
     inside = (word for words in vocabulary().blocks.values() for word in words)
@@ -119,10 +129,14 @@ def _names() -> Iterator[Rule]:
     )
     yield _rule(rf"{BEFORE}({name})(?=\s*:)", "variable.parameter")
     yield _rule(rf"{BEFORE}({_any(followed)})\s+({name})(?!\s*\()", "keyword.other", "variable.other")
-    yield _rule(rf"{BEFORE}{_any(joining)}\b", name="keyword.operator.logical")
+    yield _rule(rf"{BEFORE}{_any(joining)}\b", name="keyword.operator.wordlike")
     yield _rule(rf"{BEFORE}{_any(keywords - joining)}\b", name="keyword.other")
     yield _rule(rf"(->|\|)\s*({name})", "keyword.operator", "entity.name.function")
     yield _rule(rf"{BEFORE}{name}(?=\()", name="entity.name.function")
+    kinds = (*SHAPES, RANK, *GROUPS, *ELEMENTS)
+    ahead = [": ", ":", *(f"{word} " for word in (*SHAPES, *GROUPS))]
+    behind = "|".join(f"(?<={re.escape(words)})" for words in ahead)
+    yield _rule(rf"(?:{behind}){_any(kinds)}\b", name="storage.type")
     owners = (*STRUCTURES.values(), *BACKENDS.values())
     words = (word for owner in owners for option in options_of(owner).values() for word in option.words)
     yield _rule(rf"{BEFORE}{_any(('auto', *DTYPES, *GOALS, *words))}\b", name="constant.language")

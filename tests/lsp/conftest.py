@@ -18,8 +18,16 @@ T = TypeVar("T")
 class Editor:
     """One session. Texts are written with `¦` where the cursor stands."""
 
-    def __init__(self, folder: Path, log: Path, settings: Any = None, environment: Mapping[str, str] | None = None):
-        self.folder, self.log = folder, log
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        settings: Any = None,
+        environment: Mapping[str, str] | None = None,
+        folders: Mapping[str, Any] | None = None,
+    ):
+        """``folders`` are those of the workspace in ``folder``, each with its settings: the server may ask for them."""
+        self.folder, self.log, self.folders = folder, log, folders
         self.loop = asyncio.new_event_loop()
         self.client = LanguageClient("editor", "1")
         self.published: dict[str, lsp.PublishDiagnosticsParams] = {}
@@ -27,18 +35,33 @@ class Editor:
         self.versions: dict[str, int] = {}
         self.client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(lambda p: self.published.update({p.uri: p}))
         self.client.feature(lsp.WINDOW_SHOW_MESSAGE)(lambda p: self.shown.append(p.message))
+        self.client.feature(lsp.WORKSPACE_CONFIGURATION)(lambda params: self._asked(params))
         command = (sys.executable, "-m", "qtnc", "lsp", "--log", str(log))
         self.run(self.client.start_io(*command, cwd=folder, env=environment))
         self.capabilities = self.run(
             self.client.initialize_async(
                 lsp.InitializeParams(
-                    capabilities=lsp.ClientCapabilities(),
+                    capabilities=lsp.ClientCapabilities(
+                        workspace=lsp.WorkspaceClientCapabilities(configuration=folders is not None)
+                    ),
                     root_uri=folder.as_uri(),
+                    workspace_folders=[lsp.WorkspaceFolder(self.uri(name), name) for name in folders or ()] or None,
                     initialization_options=settings,
                 )
             )
         ).capabilities
         self.client.initialized(lsp.InitializedParams())
+
+    def _asked(self, params: lsp.ConfigurationParams) -> list[Any]:
+        """The settings of the folder in which something is; an editor has an answer for each question."""
+        homes = {self.uri(name): settings for name, settings in (self.folders or {}).items()}
+        return [
+            next(
+                (s for home, s in homes.items() if item.scope_uri and item.scope_uri.startswith(f"{home}/")),
+                {"model": ""},
+            )
+            for item in params.items
+        ]
 
     def run(self, answer: "Coroutine[Any, Any, T] | asyncio.Future[T]") -> T:
         return self.loop.run_until_complete(asyncio.wait_for(answer, SECONDS))
@@ -138,9 +161,14 @@ def editors(tmp_path: Path) -> Iterator[Callable[..., Editor]]:
     """Editors; each must leave in peace, and the server must not have failed in anything."""
     made: list[Editor] = []
 
-    def make(settings: Any = None, environment: Mapping[str, str] | None = None) -> Editor:
-        (tmp_path / "work").mkdir(exist_ok=True)
-        made.append(Editor(tmp_path / "work", tmp_path / f"{len(made)}.log", settings, environment))
+    def make(
+        settings: Any = None,
+        environment: Mapping[str, str] | None = None,
+        folders: Mapping[str, Any] | None = None,
+    ) -> Editor:
+        for name in ("", *(folders or ())):
+            (tmp_path / "work" / name).mkdir(exist_ok=True)
+        made.append(Editor(tmp_path / "work", tmp_path / f"{len(made)}.log", settings, environment, folders))
         return made[-1]
 
     yield make

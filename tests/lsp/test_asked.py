@@ -147,11 +147,24 @@ def test_the_outline_has_every_statement(bound_editor: Any) -> None:
     params = lsp.DocumentSymbolParams(lsp.TextDocumentIdentifier(uri))
     found = bound_editor.run(bound_editor.client.text_document_document_symbol_async(params))
     assert [symbol.name for symbol in found] == [
-        *("qtn 1", "half", "calib", "all", "one", "first", "second", "emit onnx", "emit qiskit(shots:")
+        *("qtn 1", "half", "calib", "all", "one", "first", "second", "emit onnx", "emit qiskit")
     ]
     first = found[5]
     assert [child.name for child in first.children] == ["rewrite all"]
     assert (first.range.start.line, first.range.end.line) == (5, 7)
+
+
+def test_rules_and_their_examples_are_in_the_outline(editor: Any) -> None:
+    text = (
+        'qtn 1\nuse "my passes (old).py"\nrule twice {\n    match y = Add(x, x)\n    replace y = x * 2\n'
+        "    example {\n        before y = Add(x: float[2], x)\n        after y = x * 2\n    }\n}\n"
+    )
+    params = lsp.DocumentSymbolParams(lsp.TextDocumentIdentifier(editor.write(text)[0]))
+    _, used, rule = editor.run(editor.client.text_document_document_symbol_async(params))
+    assert used.name == 'use "my passes (old).py"'
+    assert (rule.name, rule.detail, rule.kind) == ("twice", "rule", lsp.SymbolKind.Function)
+    assert [part.name for part in rule.children] == ["match y", "replace y", "example"]
+    assert [part.name for part in rule.children[2].children] == ["before y", "after y"]
 
 
 def test_stages_long_statements_and_comments_fold(bound_editor: Any) -> None:
@@ -206,5 +219,5 @@ def test_names_of_a_hostile_model_are_harmless(editors: Any, toys: Any) -> None:
         assert editor.diagnostics() == []
     shown = editor.hover("qtn 1\nselect a¦ll = MatMul\nemit onnx\n")
     # Only fences of ours, and everything of the model between them.
-    assert [line for line in shown.split("\n") if "`" in line] == ["```text", "```", "```text", "```"]
+    assert [line for line in shown.split("\n") if "`" in line] == ["```qtn", "```", "```text", "```"]
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in shown

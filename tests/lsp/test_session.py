@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types as lsp
+from pygls.uris import to_fs_path
 
 GOOD = "qtn 1\nselect all = MatMul\nrewrite all -> lowrank(rank: 2)\nemit onnx\n"
 
@@ -128,6 +129,20 @@ def test_of_two_models_the_setting_or_a_comment_names_one(editors: Callable[...,
     editor.until(lambda: editor.published[editor.uri("a.qtn")].diagnostics == ())
 
 
+def test_each_folder_of_a_workspace_has_its_model(editors: Callable[..., Any], toys: ModuleType) -> None:
+    settings = {"model": "m/model.onnx"}
+    editor = editors(None, None, {"one": settings, "two two": settings})
+    for name, model in {"one": toys.mlp(), "two two": toys.reader()}.items():
+        (editor.folder / name / "m").mkdir()
+        toys.write(model, editor.folder / name / "m" / "model.onnx")
+    text = 'qtn 1\nselect table = Gather\nselect up = MatMul where name ~ "up"\nemit onnx\n'
+    for name in ("one/a.qtn", "two two/a.qtn"):
+        editor.write(text, name)
+    editor.until_said("`table` selects nothing", "one/a.qtn")
+    assert "Gather" in editor.hover(text.replace("select table", "select ta¦ble"), "two two/a.qtn")
+    editor.until_said("`up` selects nothing", "two two/a.qtn")
+
+
 @pytest.mark.parametrize(
     ("comment", "content", "words"),
     [
@@ -172,6 +187,22 @@ def test_no_package_of_others_is_imported(editors: Callable[..., Any], tmp_path:
     assert editor.completions("qtn 1\nselect all = MatMul\nrewrite all -> ev")["evilnet"].detail == "evil"
     assert "evil 1.0" in (editor.hover("qtn 1\nselect all = MatMul\nrewrite all -> evil¦net") or "")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["a b.qtn", "wörk (1).qtn", "a%20b.qtn", "c+d@e#f.qtn"])
+def test_files_have_any_names(editor: Any, name: str) -> None:
+    (editor.folder / "part one.qtn").write_text("qtn 1\nselect inner = MatMul\n")
+    editor.write('qtn 1\ninclude "part one.qtn"\nrewrite iner -> lowrank(rank: 2)\nemit onnx\n', name)
+    assert "did you mean `inner`" in editor.diagnostics(name)[0].message
+    good = 'qtn 1\ninclude "part one.qtn"\nrewrite in¦ner -> lowrank(rank: 2)\nemit onnx\n'
+    assert "select inner = MatMul" in editor.hover(good, name)
+    found = editor.definition(good, name)
+    assert to_fs_path(found.uri) == str(editor.folder / "part one.qtn")
+    assert editor.diagnostics(name) == []
+    assert "select" in editor.completions("qtn 1\nsel", name)
+    editor.write("qtn 1\nselect other = MatMul\n", "part one.qtn")
+    editor.write(good.replace("¦", ""), name)
+    editor.until_said("unknown selector `inner`", name)
 
 
 def test_a_document_that_is_closed_has_no_mistakes(editor: Any) -> None:
