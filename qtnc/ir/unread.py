@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from qtnc.ir.bodies import detach, read_by
 from qtnc.ir.dialect import DOMAIN
 
 
@@ -15,8 +16,9 @@ def drop_unread(values: Iterable[ir.Value]) -> None:
         if node is None or node.graph is None:
             continue
         if not any(output.uses() or output.is_graph_output() for output in node.outputs):
-            wanted += [read for read in node.inputs if read is not None]
-            node.graph.remove(node, safe=True)
+            wanted += read_by(node)
+            detach(node)
+            node.graph.remove(node)
 
 
 def drop_unused_functions(model: ir.Model) -> None:

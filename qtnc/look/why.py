@@ -11,7 +11,7 @@ from qtnc.ir.paths import LayerPaths
 from qtnc.planner.claim import declined_by
 from qtnc.planner.preparing import SHOWN
 from qtnc.rules.building import MADE_BY
-from qtnc.rules.driving import try_rule
+from qtnc.rules.driving import Trial
 from qtnc.rules.measures import article
 from qtnc.rules.rule import SpecRule
 from qtnc.source import Span
@@ -67,7 +67,8 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
     rules = claims(spec, settled.chosen).get(name, ())
     found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
-    found += [_rule(rule, model, layer) for rule in spec.rules]
+    trial = Trial(model)
+    found += [_rule(rule, trial, layer) for rule in spec.rules]
     found.sort(key=lambda answer: answer.statement.order)
     return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
 
@@ -95,11 +96,11 @@ def _ignores(spec: Spec, settled: Settled, name: str) -> Iterator[Answer]:
         yield Answer(ignore.span, there, "" if there else f"the layer is not in `{ignore.selector}`")
 
 
-def _rule(rule: SpecRule, model: ir.Model, layer: Layer) -> Answer:
+def _rule(rule: SpecRule, trial: Trial, layer: Layer) -> Answer:
     """Whether a rule made the layer, else why it does not apply to it, where it comes nearest to it."""
     if layer.node.metadata_props.get(MADE_BY) == rule.name:
         return Answer(rule.span, True, "it made this layer")
-    tried = [try_rule(model, rule, node) for node in _around(layer.node, rule)]
+    tried = [trial.attempt(rule, node) for node in _around(layer.node, rule)]
     if not tried:
         roots = " or ".join(map(article, rule.matcher.root_words[:SHOWN]))
         return Answer(rule.span, False, f"neither it nor what reads it is {roots}")

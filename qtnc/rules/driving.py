@@ -16,6 +16,7 @@ from qtnc.rules.found import DeclinedError, Match
 from qtnc.rules.history import Histories, period, place_of
 from qtnc.rules.matching import Miss
 from qtnc.rules.measures import op_word
+from qtnc.rules.order import Order
 from qtnc.rules.rule import Rule
 from qtnc.rules.splice import Splice
 from qtnc.rules.trace import Attempt, Listener, name_of
@@ -57,6 +58,8 @@ def apply_rules(
     """
     driver = _Driver(model, rules, listen, at_most)
     driver.run()
+    if any(driver.times.values()):
+        model.graph.sort()
     drop_unused_initializers(model)
     drop_unused_functions(model)
     driver.settle_names()
@@ -82,7 +85,7 @@ class _Driver:
         self._left = 1000 + 50 * nodes
         weights = (value for graph in model.graphs() for value in graph.initializers.values())
         self._most = SPARE + 4 * sum(map(_bytes, weights))
-        self._names = FreeNames(model)
+        self._names, self._order = FreeNames(model), Order(model.graph)
         self._constants: dict[ir.Value, str] = {}  # those made, and what they are to be called
         self._held = 0  # bytes of them
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
@@ -129,7 +132,7 @@ class _Driver:
         return None
 
     def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
-        splice = _propose(self.model, rule, node, self._names)
+        splice = _propose(self.model, rule, node, self._names, self._order)
         self._tell(_attempt(rule, node, splice))
         if not isinstance(splice, Splice):
             return None
@@ -186,22 +189,30 @@ class _Driver:
             self.nearest[attempt.rule] = attempt
 
 
-def try_rule(model: ir.Model, rule: Rule, node: ir.Node) -> Attempt:
-    """Say what a rule would do at a node whose operator its root may have, and change nothing."""
-    came = _propose(model, rule, node, FreeNames(model))
-    if isinstance(came, Splice):
-        came.build.forget()
-    return _attempt(rule, node, came)
+class Trial:
+    """Says what rules would do to a model, and changes nothing."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model, self._names, self._order = model, FreeNames(model), Order(model.graph)
+
+    def attempt(self, rule: Rule, node: ir.Node) -> Attempt:
+        """What became of a rule at a node whose operator its root may have."""
+        came = _propose(self._model, rule, node, self._names, self._order)
+        if isinstance(came, Splice):
+            came.build.forget()
+        return _attempt(rule, node, came)
 
 
-def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Splice | Miss | DeclinedError:
+def _propose(
+    model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames, order: Order
+) -> Splice | Miss | DeclinedError:
     """What a rule would put into a graph at a node, or why it would not."""
     found = rule.matcher.find(node, model.graph.opset_imports.get("", 1))
     if isinstance(found, Miss):
         return found
     build = Builder(model, found, rule.name, names)
     try:
-        splice = Splice(model, found, rule.replace(found, build), build, rule.shared)
+        splice = Splice(model, found, rule.replace(found, build), build, rule.shared, order)
         splice.check()
     except DeclinedError as declined:
         build.forget()
@@ -210,7 +221,10 @@ def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Sp
 
 
 def _bytes(value: ir.Value) -> int:
-    return value.const_value.nbytes if value.const_value is not None else 0
+    tensor = value.const_value
+    if isinstance(tensor, ir.StringTensor):
+        return sum(map(len, tensor.string_data()))
+    return tensor.nbytes if tensor is not None else 0
 
 
 def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:
