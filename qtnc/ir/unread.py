@@ -1,6 +1,7 @@
 """What nothing reads any more: nodes behind a value, functions without a node."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import onnx_ir as ir
 
@@ -10,15 +11,23 @@ from qtnc.ir.dialect import DOMAIN
 
 def drop_unread(values: Iterable[ir.Value]) -> None:
     """Drop the nodes that computed values which nothing reads any more, and those that only they read."""
-    wanted = list(values)
+    for graph, nodes in groupby(detach_unread(values), lambda node: node.graph):
+        if graph is not None:
+            graph.remove(nodes)
+
+
+def detach_unread(values: Iterable[ir.Value]) -> list[ir.Node]:
+    """Let the same nodes read nothing any more, and return them: they are still in their graphs, for nothing."""
+    wanted, found = list(values), dict[ir.Node, None]()
     while wanted:
         node = wanted.pop().producer()
-        if node is None or node.graph is None:
+        if node is None or node.graph is None or node in found:
             continue
         if not any(output.uses() or output.is_graph_output() for output in node.outputs):
+            found[node] = None
             wanted += read_by(node)
             detach(node)
-            node.graph.remove(node)
+    return list(found)
 
 
 def drop_unused_functions(model: ir.Model) -> None:

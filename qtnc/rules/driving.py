@@ -14,7 +14,7 @@ from qtnc.ir.unread import drop_unused_functions
 from qtnc.rules.building import MADE_BY, Builder
 from qtnc.rules.found import DeclinedError, Match
 from qtnc.rules.history import Histories, period, place_of
-from qtnc.rules.matching import Miss
+from qtnc.rules.matching import Budget, Miss
 from qtnc.rules.measures import op_word
 from qtnc.rules.order import Order
 from qtnc.rules.rule import Rule
@@ -81,6 +81,7 @@ class _Driver:
         self.times: Counter[str] = Counter()
         self.nearest: dict[str, Attempt] = {}
         nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
+        self._budget = Budget(nodes)
         self._histories = Histories(50 + 2 * nodes)
         self._left = 1000 + 50 * nodes
         weights = (value for graph in model.graphs() for value in graph.initializers.values())
@@ -88,6 +89,7 @@ class _Driver:
         self._names, self._order = FreeNames(model), Order(model.graph)
         self._constants: dict[ir.Value, str] = {}  # those made, and what they are to be called
         self._held = 0  # bytes of them
+        self._gone: list[ir.Node] = []  # what is to be removed
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
         self._places = {rule.name: k for k, rule in enumerate(rules)}
         for rule in rules:
@@ -103,8 +105,19 @@ class _Driver:
                 made = self._rewrite(waiting.popleft())
                 changed = changed or made is not None
                 waiting.extendleft(reversed(made or ()))
+            self._remove()
             if not changed or self.times.total() == self._at_most:
                 return
+
+    def _remove(self) -> None:
+        """Remove what nothing reads any more, all at once: each time, a graph looks at all that it hands out."""
+        by_graph: defaultdict[ir.Graph, list[ir.Node]] = defaultdict(list)
+        for node in self._gone:
+            if isinstance(node.graph, ir.Graph):
+                by_graph[node.graph].append(node)
+        for graph, nodes in by_graph.items():
+            graph.remove(nodes)
+        self._gone.clear()
 
     def settle_names(self) -> None:
         """Call constants what those were called whose place they take, where these are gone."""
@@ -125,14 +138,14 @@ class _Driver:
 
     def _rewrite(self, node: ir.Node) -> list[ir.Node] | None:
         """Apply the first rule that applies at a node; the nodes that it made, and those that read them."""
-        for rule in self._by_root.get((node.domain, node.op_type), ()) if node.graph is not None else ():
+        for rule in self._by_root.get((node.domain, node.op_type), ()) if self._order.is_there(node) else ():
             made = self._try(rule, node)
             if made is not None:
                 return made
         return None
 
     def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
-        splice = _propose(self.model, rule, node, self._names, self._order)
+        splice = _propose(self.model, rule, node, self._names, self._order, self._budget)
         self._tell(_attempt(rule, node, splice))
         if not isinstance(splice, Splice):
             return None
@@ -140,8 +153,8 @@ class _Driver:
         place = place_of(found)
         read = {value for one in found.nodes for value in one.inputs if value in self._constants}
         readers = [use.node for name in splice.replaced for use in found[name].uses()]
-        growth = splice.perform()
-        made = [new for new in splice.build.nodes if new.graph is not None]
+        spliced = splice.perform()
+        self._gone += spliced.gone
         for value, wanted in splice.build.constants.items():
             if value.is_initializer():
                 self._constants[value] = wanted
@@ -150,10 +163,10 @@ class _Driver:
         self._check_memory(rule, found)
         self.times[rule.name] += 1
         self._left -= 1
-        circle = self._histories.extend(rule.name, place, found, made, growth)
+        circle = self._histories.extend(rule.name, place, found, spliced)
         if circle or not self._left:
             raise _endless(rule, self._in_order(circle or (rule.name,)), found)
-        return made + readers
+        return [*spliced.made, *readers]
 
     def _forget(self, constants: Iterable[ir.Value]) -> None:
         """Let go of constants that one rule made and another took the place of."""
@@ -204,10 +217,10 @@ class Trial:
 
 
 def _propose(
-    model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames, order: Order
+    model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames, order: Order, budget: Budget | None = None
 ) -> Splice | Miss | DeclinedError:
     """What a rule would put into a graph at a node, or why it would not."""
-    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1))
+    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1), budget)
     if isinstance(found, Miss):
         return found
     build = Builder(model, found, rule.name, names)

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from qtnc.rules.found import Match
 from qtnc.rules.likeness import LARGEST
 from qtnc.rules.measures import is_const
+from qtnc.rules.splice import Spliced
 
 PLAIN: Final = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS, ir.AttributeType.TENSOR, ir.AttributeType.TENSORS)
 """Attributes whose text says too little, or too much."""
@@ -47,18 +48,20 @@ class Histories:
         self._links: dict[ir.Node, _Link] = {}
         self._met: dict[Hashable, _Link] = {}
 
-    def extend(self, rule: str, place: Hashable, found: Match, made: list[ir.Node], growth: int) -> tuple[str, ...]:
+    def extend(self, rule: str, place: Hashable, found: Match, spliced: Spliced) -> tuple[str, ...]:
         """Note an application, and return the rules that go round in a circle, none where they do not.
 
         Parameters
         ----------
         place : what was matched, as :func:`place_of` tells it before the graph changes.
-        growth : nodes that the graph has more.
         """
+        gone = frozenset(spliced.gone)
+        left = [node for node in found.nodes if node in gone]
+        growth = len(spliced.made) - len(left)
         parents = [self._links[node] for node in found.nodes if node in self._links]
         parent = max(parents, key=lambda link: (link.idle, link.depth), default=None)
         before = parent or _Link("", None, -1, 0, 0, 0)
-        spent = any(node.graph is None and node not in self._links for node in found.nodes)
+        spent = any(node not in self._links for node in left)
         link = _Link(
             rule,
             parent,
@@ -67,7 +70,7 @@ class Histories:
             before.growth + growth,
             before.spent + spent,
         )
-        self._links.update(dict.fromkeys(made, link))
+        self._links.update(dict.fromkeys(spliced.made, link))
         key = (rule, place)
         met = self._met.get(key)
         self._met[key] = link

@@ -17,12 +17,14 @@ STEP: Final = 1 << 512
 
 
 class Order:
-    """Numbers of all nodes of a model, those of bodies too."""
+    """Numbers of all nodes of a model, those of bodies too; and where graphs hand out which values."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self._owners: dict[ir.Graph, ir.Node] = {}
         self._numbers: dict[ir.Node, int] = {}
         self._highest = 0
+        self._places: dict[ir.Value, list[tuple[ir.Graph, int]]] = {}
+        self._note_outputs(graph)
         for node in graph:
             for one in self._with_bodies(node):
                 self._highest += STEP
@@ -76,11 +78,22 @@ class Order:
         return [*found, owner] if owner is not None else found
 
     def is_there(self, node: ir.Node) -> bool:
-        """Whether a node is in a graph still, and all that hold it are."""
-        at: ir.Node | None = node
-        while at is not None and at.graph is not None:
-            at = self._owner(at)
-        return at is None
+        """Whether a node has not been left."""
+        return node in self._numbers
+
+    def hand_out(self, old: ir.Value, new: ir.Value) -> None:
+        """Let graphs hand out one value in the place of another."""
+        places = self._places.pop(old, [])
+        for graph, k in places:
+            graph.outputs[k] = new
+        if places:
+            self._places.setdefault(new, []).extend(places)
+
+    def leave(self, nodes: Iterable[ir.Node]) -> None:
+        """Forget nodes, and what is in their bodies."""
+        for node in nodes:
+            for one in (*inside(node), node):
+                self._numbers.pop(one, None)
 
     def _owner(self, node: ir.Node) -> ir.Node | None:
         """The node in whose body another is."""
@@ -131,8 +144,14 @@ class Order:
         """A node behind those in its bodies, of which it is noted who holds them."""
         found = [*inside(node), node]
         for one in found:
-            self._owners.update(dict.fromkeys(bodies(one), one))
+            for body in bodies(one):
+                self._owners[body] = one
+                self._note_outputs(body)
         return found
+
+    def _note_outputs(self, graph: ir.Graph) -> None:
+        for k, value in enumerate(graph.outputs):
+            self._places.setdefault(value, []).append((graph, k))
 
     def _spread(self) -> None:
         """Number all nodes anew, with room between them, in the order in which they are."""

@@ -10,11 +10,19 @@ from qtnc.errors import InternalError
 from qtnc.ir.bodies import read_by
 from qtnc.ir.dialect import define, is_qtn
 from qtnc.ir.shapes import differ, more_known, shape_word
-from qtnc.ir.unread import drop_unread
+from qtnc.ir.unread import detach_unread
 from qtnc.rules.building import Builder
 from qtnc.rules.found import Match, decline
 from qtnc.rules.measures import type_word
 from qtnc.rules.order import Order
+
+
+@dataclass(frozen=True)
+class Spliced:
+    """What came into a graph, and what is to be removed from it."""
+
+    made: tuple[ir.Node, ...]
+    gone: tuple[ir.Node, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +60,11 @@ class Splice:
         if len(self.found.nodes) > 1 or len(olds) > 1:
             self._check_order(olds)
 
-    def perform(self) -> int:
-        """Change the graph, and return how many nodes it has more than before.
+    def perform(self) -> "Spliced":
+        """Change the graph.
 
         New nodes stand before the root; where they must stand elsewhere, ``order`` knows, and the graph is to be
-        sorted.
+        sorted. What nothing reads any more stays where it is, reads nothing, and is to be removed.
         """
         graph, pairs = self.found.root.graph, self._pairs()
         if graph is None:
@@ -73,12 +81,13 @@ class Splice:
         readers = {node for old, _ in pairs for node in self.order.readers(old)}
         for old, new in pairs:
             self._take_place(old, new)
-        drop_unread([old for old, _ in pairs])
-        drop_unread([output for node in reversed(self.build.nodes) for output in node.outputs])
-        made = [node for node in self.build.nodes if node.graph is not None]
+        outputs = [output for node in self.build.nodes for output in node.outputs]
+        gone = dict.fromkeys(detach_unread([*outputs, *(old for old, _ in pairs)]))
+        self.order.leave(gone)
+        made = tuple(node for node in self.build.nodes if node not in gone)
         self.order.place(made, self._wanted(), filter(self.order.is_there, readers))
         self._leave_out([(old, new) for old, new in pairs if new.producer() in made])
-        return len(made) - sum(node.graph is None for node in self.found.nodes)
+        return Spliced(made, tuple(gone))
 
     def _pairs(self) -> list[tuple[ir.Value, ir.Value]]:
         if not self.replaced:
@@ -142,7 +151,8 @@ class Splice:
             new.type = new.type or old.type
             new.shape = more_known(new.shape, old.shape)
         name, handed_out = old.name, old.is_graph_output()
-        convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        self.order.hand_out(old, new)
+        convenience.replace_all_uses_with(old, new)
         if handed_out:
             old.name, new.name = new.name, name
 
