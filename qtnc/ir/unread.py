@@ -16,18 +16,18 @@ def drop_unread(values: Iterable[ir.Value]) -> None:
             graph.remove(nodes)
 
 
-def detach_unread(values: Iterable[ir.Value]) -> list[ir.Node]:
-    """Let the same nodes read nothing any more, and return them: they are still in their graphs, for nothing."""
-    wanted, found = list(values), dict[ir.Node, None]()
+def detach_unread(values: Iterable[ir.Value]) -> dict[ir.Node, list[ir.Value]]:
+    """Let the same nodes read nothing any more, and return what each did; they stay in their graphs, for nothing."""
+    wanted, found = list(values), dict[ir.Node, list[ir.Value]]()
     while wanted:
         node = wanted.pop().producer()
         if node is None or node.graph is None or node in found:
             continue
         if not any(output.uses() or output.is_graph_output() for output in node.outputs):
-            found[node] = None
-            wanted += read_by(node)
+            found[node] = list(read_by(node))
+            wanted += found[node]
             detach(node)
-    return list(found)
+    return found
 
 
 def drop_unused_functions(model: ir.Model) -> None:

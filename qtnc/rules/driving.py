@@ -18,7 +18,7 @@ from qtnc.rules.matching import Budget, Miss
 from qtnc.rules.measures import op_word
 from qtnc.rules.order import Order
 from qtnc.rules.rule import Rule
-from qtnc.rules.splice import Splice
+from qtnc.rules.splice import Splice, Spliced
 from qtnc.rules.trace import Attempt, Listener, name_of
 from qtnc.source import Span
 from qtnc.tensor.memory import size
@@ -73,6 +73,10 @@ SPARE: Final = 1 << 27
 """Bytes of constants that rules may make beyond four times the weights of the model."""
 
 
+FEW: Final = 4
+"""Readers of a value of which one less may let a rule apply."""
+
+
 class _Driver:
     """One run over one model."""
 
@@ -91,6 +95,7 @@ class _Driver:
         self._held = 0  # bytes of them
         self._gone: list[ir.Node] = []  # what is to be removed
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+        self._reach = max((rule.matcher.reach for rule in rules), default=0)
         self._places = {rule.name: k for k, rule in enumerate(rules)}
         for rule in rules:
             for operator in rule.matcher.roots:
@@ -166,7 +171,20 @@ class _Driver:
         circle = self._histories.extend(rule.name, place, found, spliced)
         if circle or not self._left:
             raise _endless(rule, self._in_order(circle or (rule.name,)), found)
-        return [*spliced.made, *readers]
+        return [*spliced.made, *readers, *self._near(spliced)]
+
+    def _near(self, spliced: Spliced) -> list[ir.Node]:
+        """Nodes at which a rule may apply now that a value has fewer readers: those that few others read."""
+        found: dict[ir.Node, None] = {}
+        for value in spliced.freed:
+            layer = [value]
+            for _ in range(self._reach):
+                uses = [value.uses() for value in layer]
+                if sum(map(len, uses)) > FEW:
+                    break
+                layer = [out for many in uses for use in many for out in use.node.outputs]
+                found.update((use.node, None) for many in uses for use in many)
+        return [node for node in found if node not in spliced.made]
 
     def _forget(self, constants: Iterable[ir.Value]) -> None:
         """Let go of constants that one rule made and another took the place of."""

@@ -19,10 +19,11 @@ from qtnc.rules.order import Order
 
 @dataclass(frozen=True)
 class Spliced:
-    """What came into a graph, and what is to be removed from it."""
+    """What came into a graph, what is to be removed from it, and values that this does not read any more."""
 
     made: tuple[ir.Node, ...]
     gone: tuple[ir.Node, ...]
+    freed: tuple[ir.Value, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +83,12 @@ class Splice:
         for old, new in pairs:
             self._take_place(old, new)
         outputs = [output for node in self.build.nodes for output in node.outputs]
-        gone = dict.fromkeys(detach_unread([*outputs, *(old for old, _ in pairs)]))
+        gone = detach_unread([*outputs, *(old for old, _ in pairs)])
         self.order.leave(gone)
         made = tuple(node for node in self.build.nodes if node not in gone)
         self.order.place(made, self._wanted(), filter(self.order.is_there, readers))
         self._leave_out([(old, new) for old, new in pairs if new.producer() in made])
-        return Spliced(made, tuple(gone))
+        return Spliced(made, tuple(gone), tuple(dict.fromkeys(value for read in gone.values() for value in read)))
 
     def _pairs(self) -> list[tuple[ir.Value, ir.Value]]:
         if not self.replaced:
