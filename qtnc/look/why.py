@@ -106,7 +106,7 @@ def _rule(rule: SpecRule, trial: Trial, layer: Layer) -> Answer:
         return Answer(rule.span, False, f"neither it nor what reads it is {roots}")
     nearest = max(tried, key=lambda attempt: attempt.met)
     part = f"`{clip(nearest.span.text, 60)}`: " if nearest.span else ""
-    return Answer(rule.span, False, f"{part}{nearest.reason}, at node `{nearest.node}`")
+    return Answer(rule.span, False, f"{part}{nearest.reason}, at node `{printable(nearest.node)}`")
 
 
 def _around(node: ir.Node, rule: SpecRule) -> Iterator[ir.Node]:

@@ -12,10 +12,11 @@ from typing import Final, cast
 
 import onnx_ir as ir
 
+from qtnc.errors import printable
 from qtnc.rules.found import Bound, Match, values_of
 from qtnc.rules.kinds import misfit
 from qtnc.rules.likeness import equal, holds, is_same, sample_of
-from qtnc.rules.measures import article, is_const, op_word
+from qtnc.rules.measures import article, is_const, op_word, title
 from qtnc.rules.operators import is_commutative, operators_of
 from qtnc.rules.pattern import ANY, Attribute, Capture, Either, Equation, Literal, Operation, Pattern, parts_of
 from qtnc.rules.schemas import attribute_of
@@ -270,7 +271,7 @@ class _Search:
     ) -> Iterator[_State]:
         """Ways in which an operation fits a node; of an equation, whose results get their names."""
         if not _is(node, operation):
-            self.fail(state, f"{_title(node)} is {article(op_word(node))}", operation.span, node)
+            self.fail(state, f"{_title(node)} is {printable(article(op_word(node)))}", operation.span, node)
             return
         outputs = equation.outputs if equation else ()
         if len(outputs) > len(node.outputs):
@@ -365,11 +366,11 @@ def _is(node: ir.Node, operation: Operation) -> bool:
 
 
 def _called(value: ir.Value | None) -> str:
-    return "a missing input" if value is None else f"`{value.name}`"
+    return "a missing input" if value is None else f"`{title(value)}`"
 
 
 def _title(node: ir.Node) -> str:
-    return f"node `{node.name}`" if node.name else f"the node of `{node.outputs[0].name}`"
+    return f"node `{title(node)}`" if node.name else f"the node of `{title(node.outputs[0])}`"
 
 
 def _short(equation: Equation) -> str:

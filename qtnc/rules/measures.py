@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import onnx_ir as ir
 
+from qtnc.errors import printable
 from qtnc.ir.dtypes import dtype_word
 from qtnc.ir.names import module_path
 
@@ -74,6 +75,11 @@ def _op(value: ir.Value | None) -> str:
 def op_word(node: ir.Node) -> str:
     """Operator of a node, as a pattern writes it."""
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+
+
+def title(thing: ir.Value | ir.Node) -> str:
+    """Name of a value or a node, for a message: names are hostile."""
+    return printable(thing.name or "")
 
 
 def article(word: str) -> str:

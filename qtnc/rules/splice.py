@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir import convenience
 
-from qtnc.errors import InternalError
+from qtnc.errors import InternalError, printable
 from qtnc.ir.bodies import read_by
 from qtnc.ir.dialect import define, is_qtn
 from qtnc.ir.shapes import differ, more_known, shape_word
 from qtnc.ir.unread import detach_unread
 from qtnc.rules.building import Builder
 from qtnc.rules.found import Match, decline
-from qtnc.rules.measures import type_word
+from qtnc.rules.measures import title, type_word
 from qtnc.rules.order import Order
 
 
@@ -98,26 +98,27 @@ class Splice:
     def _check_pair(self, old: ir.Value, new: ir.Value) -> None:
         node = old.producer()
         if node is None or node not in self.found.nodes or node.graph is not self.found.root.graph:
-            decline(f"`{old.name}` is no result that can be replaced here", old)
+            decline(f"`{title(old)}` is no result that can be replaced here", old)
         if new is old:
-            decline(f"`{old.name}` would be replaced by itself", old)
+            decline(f"`{title(old)}` would be replaced by itself", old)
         if new.name == "":
-            decline(f"`{old.name}` would be replaced by a result that its node leaves out", old)
+            decline(f"`{title(old)}` would be replaced by a result that its node leaves out", old)
         if None not in (old.type, new.type) and old.type != new.type:
-            decline(f"`{old.name}` is {type_word(old)}, and what replaces it would be {type_word(new)}", old)
+            decline(f"`{title(old)}` is {type_word(old)}, and what replaces it would be {type_word(new)}", old)
         if differ(old.shape, new.shape):
-            decline(f"`{old.name}` is {shape_word(old.shape)}, and what replaces it {shape_word(new.shape)}", old)
+            have, given = printable(shape_word(old.shape)), printable(shape_word(new.shape))
+            decline(f"`{title(old)}` is {have}, and what replaces it {given}", old)
         if old.is_graph_output() and new.producer() not in self.build.nodes:
             producer = new.producer()
             if producer is None or producer.graph is not node.graph or new.is_graph_output():
-                decline(f"`{old.name}` is handed out, and nothing would compute it", old)
+                decline(f"`{title(old)}` is handed out, and nothing would compute it", old)
 
     def _check_handed_out(self, pairs: Sequence[tuple[ir.Value, ir.Value]]) -> None:
         """Decline where two outputs of a graph would be one value: each has a name of its own."""
         known: dict[ir.Value, ir.Value] = {}
         for old, new in pairs:
             if old.is_graph_output() and known.setdefault(new, old) is not old:
-                decline(f"`{known[new].name}` and `{old.name}` are both handed out, and would be one value", old)
+                decline(f"`{title(known[new])}` and `{title(old)}` are both handed out, and would be one value", old)
 
     def _check_readers(self, replaced: set[ir.Value]) -> None:
         """Decline where a result is also read by others: its node would stay, and the graph grow."""
@@ -127,10 +128,10 @@ class Splice:
                 if value in replaced or value in free:
                     continue
                 if value.is_graph_output():
-                    decline(f"`{value.name}` is handed out too", value)
+                    decline(f"`{title(value)}` is handed out too", value)
                 other = next((u.node for u in value.uses() if not self._is_mine(u.node)), None)
                 if other is not None:
-                    decline(f"`{value.name}` is also read by node `{other.name}`", value)
+                    decline(f"`{title(value)}` is also read by node `{title(other)}`", value)
 
     def _is_mine(self, node: ir.Node) -> bool:
         return node in self.found.nodes or node in self.build.nodes
@@ -139,7 +140,7 @@ class Splice:
         """Decline where what is new would be computed from what it replaces."""
         source = self.order.source_among(replaced, self._wanted())
         if source is not None:
-            decline(f"what replaces `{source.name}` would be computed from it", source)
+            decline(f"what replaces `{title(source)}` would be computed from it", source)
 
     def _wanted(self) -> set[ir.Value]:
         """What is read, or handed on, and not made."""
