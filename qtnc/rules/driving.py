@@ -93,7 +93,6 @@ class _Driver:
         self._names, self._order = FreeNames(model), Order(model.graph)
         self._constants: dict[ir.Value, str] = {}  # those made, and what they are to be called
         self._held = 0  # bytes of them
-        self._gone: list[ir.Node] = []  # what is to be removed
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
         self._reach = max((rule.matcher.reach for rule in rules), default=0)
         self._places = {rule.name: k for k, rule in enumerate(rules)}
@@ -110,19 +109,9 @@ class _Driver:
                 made = self._rewrite(waiting.popleft())
                 changed = changed or made is not None
                 waiting.extendleft(reversed(made or ()))
-            self._remove()
+            self._order.remove()
             if not changed or self.times.total() == self._at_most:
                 return
-
-    def _remove(self) -> None:
-        """Remove what nothing reads any more, all at once: each time, a graph looks at all that it hands out."""
-        by_graph: defaultdict[ir.Graph, list[ir.Node]] = defaultdict(list)
-        for node in self._gone:
-            if isinstance(node.graph, ir.Graph):
-                by_graph[node.graph].append(node)
-        for graph, nodes in by_graph.items():
-            graph.remove(nodes)
-        self._gone.clear()
 
     def settle_names(self) -> None:
         """Call constants what those were called whose place they take, where these are gone."""
@@ -159,7 +148,6 @@ class _Driver:
         read = {value for one in found.nodes for value in one.inputs if value in self._constants}
         readers = [use.node for name in splice.replaced for use in found[name].uses()]
         spliced = splice.perform()
-        self._gone += spliced.gone
         for value, wanted in splice.build.constants.items():
             if value.is_initializer():
                 self._constants[value] = wanted
@@ -241,6 +229,7 @@ def _propose(
     found = rule.matcher.find(node, model.graph.opset_imports.get("", 1), budget)
     if isinstance(found, Miss):
         return found
+    order.settle_bodies(found.nodes)
     build = Builder(model, found, rule.name, names)
     try:
         splice = Splice(model, found, rule.replace(found, build), build, rule.shared, order)

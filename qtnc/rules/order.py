@@ -4,6 +4,7 @@ Every node has a number, larger than those of all that it reads; the nodes of a 
 Where a change turns an order around, only what lies between the two is numbered anew (Pearce and Kelly, 2006).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -24,6 +25,7 @@ class Order:
         self._numbers: dict[ir.Node, int] = {}
         self._highest = 0
         self._places: dict[ir.Value, list[tuple[ir.Graph, int]]] = {}
+        self._gone: list[ir.Node] = []  # what is to be removed
         self._note_outputs(graph)
         for node in graph:
             for one in self._with_bodies(node):
@@ -90,14 +92,31 @@ class Order:
             self._places.setdefault(new, []).extend(places)
 
     def leave(self, nodes: Iterable[ir.Node]) -> None:
-        """Forget nodes, and what is in their bodies."""
+        """Forget nodes, and what is in their bodies; they are removed by ``remove``."""
         for node in nodes:
+            self._gone.append(node)
             for one in (*inside(node), node):
                 self._numbers.pop(one, None)
 
     def _owner(self, node: ir.Node) -> ir.Node | None:
         """The node in whose body another is."""
         return self._owners.get(node.graph) if isinstance(node.graph, ir.Graph) else None
+
+    def remove(self) -> None:
+        """Remove what was left, all at once: each time, a graph looks at all that it hands out."""
+        by_graph: defaultdict[ir.Graph, list[ir.Node]] = defaultdict(list)
+        for node in self._gone:
+            if isinstance(node.graph, ir.Graph):
+                by_graph[node.graph].append(node)
+        for graph, nodes in by_graph.items():
+            graph.remove(nodes)
+        self._gone.clear()
+
+    def settle_bodies(self, nodes: Iterable[ir.Node]) -> None:
+        """Make bodies of nodes such that they can be copied: without what was left, in order."""
+        for body in [body for node in nodes for body in bodies(node)]:
+            self.remove()
+            body.sort()
 
     def _last(self, nodes: Iterable[ir.Node]) -> int:
         return max((self._numbers[node] for node in nodes), default=0)

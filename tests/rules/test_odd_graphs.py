@@ -159,6 +159,15 @@ REWRITTEN: dict[str, tuple[str, str, list[str]]] = {
         "rule r { match y = Neg(f: If(Not(c)))\n where uses(f) > 1\n replace y = Sub(f(Not(c)), Mul(f, 2))\n}",
         ["Not", "If", "Neg", "Relu", "Not", "If", "Neg", "Relu", "Mul", "Sub", "Exp"],
     ),
+    "a body that is done again when rules have changed it": (
+        (
+            "g (float[3,4] x, bool c) => (float[3,4] y) { a=If(c) <"
+            "then_branch = t () => (float[3,4] p) { d=Neg(x) e=Neg(d) p=Exp(e) }, "
+            "else_branch = e () => (float[3,4] q) { q=Relu(x) }> y=Abs(a) }"
+        ),
+        TWICE + "rule r { match y = Abs(f: If(c))\n replace y = Max(f(c), Neg(f))\n}",
+        ["If", "Exp", "Relu", "If", "Exp", "Relu", "Neg", "Max"],
+    ),
     "what only a body that is gone reads": (
         (
             "g (float[3,4] x, bool c) => (float[3,4] z) { h=Neg(x) a=If(c) <"
