@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from qtnc.ir.bodies import bodies
+
 NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 ANONYMOUS = re.compile(r"^(val_\d+|onnx::\w+|_?\d+|.*_output_\d+|)$")
 """Names that exporters make up for values."""
@@ -56,16 +58,30 @@ def layer_name(node: ir.Node, weight: ir.Value) -> str:
 
 def unique(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
     """Make names unique in order and apart from ``known``: the second ``mlp`` becomes ``mlp:2``."""
-    taken = set(known)
-    found = []
-    for name in names:
-        candidate, count = name, 1
-        while candidate in taken:
+    taken = Taken(known)
+    return [taken.take(name) for name in names]
+
+
+class Taken:
+    """Names that are in use, and how far each has been counted, so that many of one name take no longer each."""
+
+    def __init__(self, names: Iterable[str | None]) -> None:
+        self._names = set(names)
+        self._counts: dict[str, int] = {}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is taken."""
+        return name in self._names
+
+    def take(self, name: str) -> str:
+        """Return ``name``, or ``name:2`` and so on where that is taken; it is taken from now on."""
+        free, count = name, self._counts.get(name, 1)
+        while free in self._names:
             count += 1
-            candidate = f"{name}:{count}"
-        taken.add(candidate)
-        found.append(candidate)
-    return found
+            free = f"{name}:{count}"
+        self._names.add(free)
+        self._counts[name] = count
+        return free
 
 
 def block_of(name: str) -> int | None:
@@ -76,36 +92,18 @@ def block_of(name: str) -> int | None:
     return int(found[0])
 
 
-class FreeNames:
+class FreeNames(Taken):
     """Names of values that a model does not use yet, in its branches neither: ONNX forbids to reuse any.
 
     With ``nodes`` names of nodes are taken too: onnxruntime loads no graph in which two nodes have one.
     """
 
     def __init__(self, model: ir.Model, *, nodes: bool = False) -> None:
-        self._taken = {value.name for value in _values(model.graph)}
-        for node in ir.traversal.RecursiveGraphIterator(model.graph):
-            self._taken.update(value.name for value in node.outputs)
-            if nodes:
-                self._taken.add(node.name)
-            for attribute in node.attributes.values():
-                if attribute.type == ir.AttributeType.GRAPH:
-                    self._taken.update(value.name for value in _values(attribute.as_graph()))
-                elif attribute.type == ir.AttributeType.GRAPHS:
-                    self._taken.update(value.name for graph in attribute.as_graphs() for value in _values(graph))
-
-    def __contains__(self, name: object) -> bool:
-        """Whether a name is taken."""
-        return name in self._taken
-
-    def take(self, name: str) -> str:
-        """Return ``name``, or ``name:2`` and so on where that is taken; it is taken from now on."""
-        free, count = name, 1
-        while free in self._taken:
-            count += 1
-            free = f"{name}:{count}"
-        self._taken.add(free)
-        return free
+        all_nodes = list(ir.traversal.RecursiveGraphIterator(model.graph))
+        graphs = (model.graph, *(body for node in all_nodes for body in bodies(node)))
+        held = (value.name for graph in graphs for value in _values(graph))
+        made = (value.name for node in all_nodes for value in node.outputs)
+        super().__init__((*held, *made, *(node.name for node in all_nodes if nodes)))
 
 
 def _values(graph: ir.Graph) -> Iterable[ir.Value]:

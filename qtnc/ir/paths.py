@@ -1,12 +1,13 @@
 """Paths in the graph of a model, between its layers."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 import onnx_ir as ir
 
+from qtnc.ir.bodies import read_by
 from qtnc.ir.layers import Layer
 
 
@@ -58,23 +59,6 @@ def flow(model: ir.Model) -> "nx.DiGraph[ir.Node]":
     graph: nx.DiGraph[ir.Node] = nx.DiGraph()
     for node in model.graph:
         graph.add_node(node)
-        sources = (value.producer() for value in _read(node))
+        sources = (value.producer() for value in read_by(node))
         graph.add_edges_from((source, node) for source in sources if source and source.graph is model.graph)
     return graph
-
-
-def _read(node: ir.Node) -> Iterator[ir.Value]:
-    """Values that a node reads, also inside of its branches."""
-    yield from (value for value in node.inputs if value is not None)
-    for graph in _branches(node):
-        yield from graph.outputs
-        for inner in graph:
-            yield from _read(inner)
-
-
-def _branches(node: ir.Node) -> Iterable[ir.Graph]:
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()

@@ -11,8 +11,9 @@ from qtnc.ir.layers import Layer, find_layers
 from qtnc.ir.paths import LayerPaths
 from qtnc.planner.claim import declined_by
 from qtnc.planner.preparing import SHOWN
+from qtnc.road.guard import Guarded
 from qtnc.rules.building import MADE_BY
-from qtnc.rules.driving import try_rule
+from qtnc.rules.driving import Trial
 from qtnc.rules.measures import article
 from qtnc.rules.rule import Rule
 from qtnc.source import Span
@@ -69,8 +70,9 @@ def why(model: ir.Model, spec: Spec, name: str) -> Why:
     doubter = Doubter(spec.selects, layers, settled.members, settled.ranking)
     rules = claims(spec, settled.chosen).get(name, ())
     found = [*_selects(spec, doubter, layer), *_rewrites(spec, settled, name, rules), *_ignores(spec, settled, name)]
-    found += [Answer(rule.span, *_rule(rule, model, layer)) for rule in spec.rules]
-    found += _uses(spec, model, layer)
+    trial = Trial(model)
+    found += [Answer(rule.span, *_rule(rule, trial, layer)) for rule in spec.rules]
+    found += _uses(spec, trial, layer)
     found.sort(key=lambda answer: answer.statement.order)
     return Why(layer, tuple(found), _outcome(spec, settled, layer, rules))
 
@@ -98,29 +100,30 @@ def _ignores(spec: Spec, settled: Settled, name: str) -> Iterator[Answer]:
         yield Answer(ignore.span, there, "" if there else f"the layer is not in `{ignore.selector}`")
 
 
-def _uses(spec: Spec, model: ir.Model, layer: Layer) -> Iterator[Answer]:
+def _uses(spec: Spec, trial: Trial, layer: Layer) -> Iterator[Answer]:
     """What the passes of others are to the layer: a rule in Python tells as much as one of the spec."""
     for use in spec.uses:
         for offer, options in use.passes:
-            made = offer.made(options)
-            if isinstance(made, Rewrite):
-                holds, reason = _rule(rule_of(made), model, layer)
-            else:
-                holds, reason = False, "no rule, so that nothing tells what it did; `--print-ir-after` shows it"
+            with Guarded(offer, options).watched():
+                made = offer.made(options)
+                if isinstance(made, Rewrite):
+                    holds, reason = _rule(rule_of(made), trial, layer)
+                else:
+                    holds, reason = False, "no rule, so that nothing tells what it did; `--print-ir-after` shows it"
             yield Answer(use.span, holds, f"pass `{printable(offer.name)}`: {reason}")
 
 
-def _rule(rule: Rule, model: ir.Model, layer: Layer) -> tuple[bool, str]:
+def _rule(rule: Rule, trial: Trial, layer: Layer) -> tuple[bool, str]:
     """Whether a rule made the layer, else why it does not apply to it, where it comes nearest to it."""
     if layer.node.metadata_props.get(MADE_BY) == rule.name:
         return True, "it made this layer"
-    tried = [try_rule(model, rule, node) for node in _around(layer.node, rule)]
+    tried = [trial.attempt(rule, node) for node in _around(layer.node, rule)]
     if not tried:
         roots = " or ".join(map(article, rule.matcher.root_words[:SHOWN]))
         return False, f"neither it nor what reads it is {roots}"
     nearest = max(tried, key=lambda attempt: attempt.met)
     part = f"`{clip(nearest.span.text, 60)}`: " if nearest.span else ""
-    return False, f"{part}{nearest.reason}, at node `{nearest.node}`"
+    return False, f"{part}{nearest.reason}, at node `{printable(nearest.node)}`"
 
 
 def _around(node: ir.Node, rule: Rule) -> Iterator[ir.Node]:

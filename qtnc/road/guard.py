@@ -1,6 +1,7 @@
 """A pass of others, watched over: what it raises is its own, and what it leaves is a model of the same ends."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,19 +47,31 @@ class Guarded:
             If it fails, or leaves what is no valid ONNX model, or one of other inputs or outputs.
         """
         before = _ends(model.graph.inputs), _ends(model.graph.outputs)
-        try:
+        with self.watched():
             result = self.offer.made(self.options).run(model)
+        if not isinstance(result, PassResult) or not isinstance(result.model, ir.Model):
+            raise self._wrong(f"returns a {printable(type(result).__name__)}, not a PassResult with a model")
+        if fault := self._fault(result.model, before):
+            raise self._wrong(fault)
+        return PassResult(infer_shapes(result.model), True, result.notes) if result.modified else result
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Make an error of the pass of whatever its code raises.
+
+        Raises
+        ------
+        PassError
+            With what was raised, and where.
+        """
+        try:
+            yield
         except (MemoryError, KeyboardInterrupt):
             raise
         except (Exception, SystemExit) as error:  # whatever a stranger's code does
             if isinstance(error, QtncError) and not isinstance(error, InternalError):
                 raise
             raise self._failed(error) from error
-        if not isinstance(result, PassResult) or not isinstance(result.model, ir.Model):
-            raise self._wrong(f"returns a {printable(type(result).__name__)}, not a PassResult with a model")
-        if fault := self._fault(result.model, before):
-            raise self._wrong(fault)
-        return PassResult(infer_shapes(result.model), True, result.notes) if result.modified else result
 
     def _fault(self, model: ir.Model, before: tuple[Ends, Ends]) -> str | None:
         after = _ends(model.graph.inputs), _ends(model.graph.outputs)

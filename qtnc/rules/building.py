@@ -1,5 +1,6 @@
 """What a rule puts into a graph: nodes with types, shapes and the names of where they come from."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qtnc.ir.bodies import bodies, detach, inside
 from qtnc.ir.dialect import DOMAIN, is_qtn
 from qtnc.ir.names import NAME_SCOPES, FreeNames
 from qtnc.rules.found import Match, decline
@@ -30,6 +32,7 @@ class Builder:
     def __init__(self, model: ir.Model, found: Match, rule: str, names: FreeNames) -> None:
         self.nodes: list[ir.Node] = []
         self.constants: dict[ir.Value, str] = {}
+        self.left_out: list[ir.Value] = []
         self._model, self._found, self._rule, self._names = model, found, rule, names
         self._arrays: dict[int, tuple[ir.Value, Any]] = {}
         self._sources: dict[int, tuple[str, Any]] = {}
@@ -57,8 +60,10 @@ class Builder:
         schema = schema_of(node.domain, node.op_type, self._model.graph.opset_imports.get(node.domain, 1))
         made = dict(node.attributes) | {name: attribute_for(name, value, schema) for name, value in attributes.items()}
         overload = self._names.take(node.overload) if is_qtn(node) else node.overload
+        made = {name: self._own(attribute) for name, attribute in made.items()}
         read = self._operands(node.op_identifier(), inputs, schema)
         new = ir.node(node.op_type, read, made, domain=node.domain, overload=overload, num_outputs=len(node.outputs))
+        self.left_out += [output for old, output in zip(node.outputs, new.outputs, strict=True) if old.name == ""]
         return self._add(new)
 
     def constant(self, array: NDArray[Any], name: str | None = None) -> ir.Value:
@@ -67,7 +72,8 @@ class Builder:
         if held is not None:
             return held[0]
         called = self._names.take(name or f"{self._rule}.constant")
-        tensor = ir.Tensor(set_aside(array), name=called)
+        text = array.dtype.kind in "OSU"
+        tensor = ir.StringTensor(array, name=called) if text else ir.Tensor(set_aside(array), name=called)
         value = ir.Value(name=called, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
         self.constants[value] = name or called
         self._arrays[id(array)] = value, array
@@ -87,8 +93,24 @@ class Builder:
     def forget(self) -> None:
         """Take back what was made: values that it reads have one reader less each."""
         for node in self.nodes:
-            for k in range(len(node.inputs)):
-                node.replace_input_with(k, None)
+            detach(node)
+
+    def _own(self, attribute: ir.Attr) -> ir.Attr:
+        """An attribute of a node that is done again: bodies are copied, values in them under names of their own."""
+        if attribute.type == ir.AttributeType.GRAPH:
+            return ir.AttrGraph(attribute.name, self._copy(attribute.as_graph()))
+        if attribute.type == ir.AttributeType.GRAPHS:
+            return ir.AttrGraphs(attribute.name, [self._copy(body) for body in attribute.as_graphs()])
+        return attribute
+
+    def _copy(self, body: ir.Graph) -> ir.Graph:
+        copy = body.clone(allow_outer_scope_values=True)
+        within = [copy, *(graph for node in copy for one in (*inside(node), node) for graph in bodies(one))]
+        for graph in within:
+            for value in (*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)):
+                if value.name:
+                    value.name = self._names.take(value.name)
+        return copy
 
     def _operands(
         self, op: ir.OperatorIdentifier, inputs: Sequence[Operand], schema: Schema | None
@@ -96,6 +118,8 @@ class Builder:
         read: list[ir.Value | None] = []
         like = self._like(op, [not isinstance(operand, ir.Value) or is_const(operand) for operand in inputs])
         for k, operand in enumerate(inputs):
+            if isinstance(operand, ir.Value) and operand.name == "":
+                decline("a new node would read a result that the matched one leaves out", operand)
             if operand is None or isinstance(operand, ir.Value):
                 read.append(operand)
             elif isinstance(operand, np.ndarray | np.generic):
@@ -119,17 +143,25 @@ class Builder:
         like = self._like(node.op_identifier(), [is_const(value) for value in node.inputs]) or self._found.root
         stands_for = like.op_identifier() == node.op_identifier() and like not in self._stood_for
         self._stood_for.add(like)
-        title = like.name or self._found.root.outputs[0].name
+        root = self._found.root
+        title = _first_name(like, like.name) if like.name else _first_name(root, root.outputs[0].name)
         node.name = like.name if stands_for else f"{title}.{self._rule}_{len(self.nodes)}"
         node.metadata_props.update(like.metadata_props)
         if NAME_SCOPES not in like.metadata_props and NAME_SCOPES in self._found.root.metadata_props:
             node.metadata_props[NAME_SCOPES] = self._found.root.metadata_props[NAME_SCOPES]
         node.metadata_props[MADE_BY] = self._rule
         for output in node.outputs:
-            output.name = self._names.take(f"{self._found.root.outputs[0].name}.{self._rule}")
+            output.name = self._names.take(f"{_first_name(root, root.outputs[0].name)}.{self._rule}")
         infer_results(node, self._model.graph.opset_imports)
         self.nodes.append(node)
         return tuple(node.outputs)
+
+
+def _first_name(node: ir.Node, name: str | None) -> str:
+    """A name without what the rule that made it put behind it: rules on rules would make names without end."""
+    rule = node.metadata_props.get(MADE_BY)
+    found = re.fullmatch(rf"(.+)\.{re.escape(rule)}(_[0-9]+)?(:[0-9]+)?", name or "", re.DOTALL) if rule else None
+    return found[1] if found else name or ""
 
 
 def _constant_at(node: ir.Node | None, k: int) -> str | None:

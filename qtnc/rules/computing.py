@@ -43,6 +43,9 @@ SIGNS: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
 HALF: Final = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 """Element types in which nothing is computed: 32 bits are, and the result is rounded."""
 
+MOVING: Final = frozenset({"transpose", "reshape", "concat", "slice"})
+"""Functions that move elements and compute none, so that these may be texts."""
+
 MOST: Final = 1 << 26
 """Elements of a constant that a rule may compute, unless the constants that it reads have more together."""
 
@@ -102,7 +105,8 @@ class Computing:
             case terms.Negative(part):
                 return self._arithmetic(operator.neg, term.span, self.term(part))
             case terms.Binary(sign, left, right):
-                return self._arithmetic(SIGNS[sign], term.span, self.term(left), self.term(right))
+                parts = self.term(left), self.term(right)
+                return self._arithmetic(SIGNS[sign], term.span, *parts, texts=sign in ("==", "!="))
             case terms.Call():
                 return self._call(term)
             case terms.Apply():
@@ -178,8 +182,10 @@ class Computing:
             return array_of(result, _text(term) if term else result.name or "")
         return np.asarray(result) if isinstance(result, tuple) else result
 
-    def _arithmetic(self, compute: Callable[..., Any], span: Span | None, *parts: Any) -> Any:
+    def _arithmetic(self, compute: Callable[..., Any], span: Span | None, *parts: Any, texts: bool = False) -> Any:
         plain = [self._plain(part) for part in parts]
+        if not texts and any(isinstance(p, np.ndarray) and p.dtype == object for p in plain):
+            decline("texts are not computed with", span)
         half = next((p.dtype for p in plain if isinstance(p, np.ndarray) and p.dtype in HALF), None)
         wide = [p.astype(np.float32) if isinstance(p, np.ndarray) and p.dtype in HALF else p for p in plain]
         _check_size(wide, compute, span, self._most)
@@ -218,7 +224,8 @@ class Computing:
             except (UnknownError, ArithmeticError, ValueError) as error:
                 decline(f"`{_text(call.arguments[0])}`: {error}", call.span)
         _check_call(call, arguments, self._most)
-        return self._arithmetic(lambda *parts: function.compute(*parts), call.span, *arguments)
+        texts = call.function in MOVING
+        return self._arithmetic(lambda *parts: function.compute(*parts), call.span, *arguments, texts=texts)
 
 
 def _numeric(dtype: ir.DataType, term: terms.Term) -> np.dtype[Any]:

@@ -14,10 +14,11 @@ from qtnc.ir.unread import drop_unused_functions
 from qtnc.rules.building import MADE_BY, Builder
 from qtnc.rules.found import DeclinedError, Match
 from qtnc.rules.history import Histories, period, place_of
-from qtnc.rules.matching import Miss
+from qtnc.rules.matching import Budget, Miss
 from qtnc.rules.measures import op_word
+from qtnc.rules.order import Order
 from qtnc.rules.rule import Rule
-from qtnc.rules.splice import Splice
+from qtnc.rules.splice import Splice, Spliced
 from qtnc.rules.trace import Attempt, Listener, name_of
 from qtnc.source import Span
 from qtnc.tensor.memory import size
@@ -57,6 +58,8 @@ def apply_rules(
     """
     driver = _Driver(model, rules, listen, at_most)
     driver.run()
+    if any(driver.times.values()):
+        model.graph.sort()
     drop_unused_initializers(model)
     drop_unused_functions(model)
     driver.settle_names()
@@ -70,6 +73,10 @@ SPARE: Final = 1 << 27
 """Bytes of constants that rules may make beyond four times the weights of the model."""
 
 
+FEW: Final = 4
+"""Readers of a value of which one less may let a rule apply."""
+
+
 class _Driver:
     """One run over one model."""
 
@@ -78,14 +85,16 @@ class _Driver:
         self.times: Counter[str] = Counter()
         self.nearest: dict[str, Attempt] = {}
         nodes = sum(1 for _ in ir.traversal.RecursiveGraphIterator(model.graph))
+        self._budget = Budget(nodes)
         self._histories = Histories(50 + 2 * nodes)
         self._left = 1000 + 50 * nodes
         weights = (value for graph in model.graphs() for value in graph.initializers.values())
         self._most = SPARE + 4 * sum(map(_bytes, weights))
-        self._names = FreeNames(model)
+        self._names, self._order = FreeNames(model), Order(model.graph)
         self._constants: dict[ir.Value, str] = {}  # those made, and what they are to be called
         self._held = 0  # bytes of them
         self._by_root: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+        self._reach = max((rule.matcher.reach for rule in rules), default=0)
         self._places = {rule.name: k for k, rule in enumerate(rules)}
         for rule in rules:
             for operator in rule.matcher.roots:
@@ -100,6 +109,7 @@ class _Driver:
                 made = self._rewrite(waiting.popleft())
                 changed = changed or made is not None
                 waiting.extendleft(reversed(made or ()))
+            self._order.remove()
             if not changed or self.times.total() == self._at_most:
                 return
 
@@ -122,14 +132,14 @@ class _Driver:
 
     def _rewrite(self, node: ir.Node) -> list[ir.Node] | None:
         """Apply the first rule that applies at a node; the nodes that it made, and those that read them."""
-        for rule in self._by_root.get((node.domain, node.op_type), ()) if node.graph is not None else ():
+        for rule in self._by_root.get((node.domain, node.op_type), ()) if self._order.is_there(node) else ():
             made = self._try(rule, node)
             if made is not None:
                 return made
         return None
 
     def _try(self, rule: Rule, node: ir.Node) -> list[ir.Node] | None:
-        splice = _propose(self.model, rule, node, self._names)
+        splice = _propose(self.model, rule, node, self._names, self._order, self._budget)
         self._tell(_attempt(rule, node, splice))
         if not isinstance(splice, Splice):
             return None
@@ -137,8 +147,7 @@ class _Driver:
         place = place_of(found)
         read = {value for one in found.nodes for value in one.inputs if value in self._constants}
         readers = [use.node for name in splice.replaced for use in found[name].uses()]
-        growth = splice.perform()
-        made = [new for new in splice.build.nodes if new.graph is not None]
+        spliced = splice.perform()
         for value, wanted in splice.build.constants.items():
             if value.is_initializer():
                 self._constants[value] = wanted
@@ -147,10 +156,23 @@ class _Driver:
         self._check_memory(rule, found)
         self.times[rule.name] += 1
         self._left -= 1
-        circle = self._histories.extend(rule.name, place, found, made, growth)
+        circle = self._histories.extend(rule.name, place, found, spliced)
         if circle or not self._left:
             raise _endless(rule, self._in_order(circle or (rule.name,)), found)
-        return made + readers
+        return [*spliced.made, *readers, *self._near(spliced)]
+
+    def _near(self, spliced: Spliced) -> list[ir.Node]:
+        """Nodes at which a rule may apply now that a value has fewer readers: those that few others read."""
+        found: dict[ir.Node, None] = {}
+        for value in spliced.freed:
+            layer = [value]
+            for _ in range(self._reach):
+                uses = [value.uses() for value in layer]
+                if sum(map(len, uses)) > FEW:
+                    break
+                layer = [out for many in uses for use in many for out in use.node.outputs]
+                found.update((use.node, None) for many in uses for use in many)
+        return [node for node in found if node not in spliced.made]
 
     def _forget(self, constants: Iterable[ir.Value]) -> None:
         """Let go of constants that one rule made and another took the place of."""
@@ -186,22 +208,31 @@ class _Driver:
             self.nearest[attempt.rule] = attempt
 
 
-def try_rule(model: ir.Model, rule: Rule, node: ir.Node) -> Attempt:
-    """Say what a rule would do at a node whose operator its root may have, and change nothing."""
-    came = _propose(model, rule, node, FreeNames(model))
-    if isinstance(came, Splice):
-        came.build.forget()
-    return _attempt(rule, node, came)
+class Trial:
+    """Says what rules would do to a model, and changes nothing."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model, self._names, self._order = model, FreeNames(model), Order(model.graph)
+
+    def attempt(self, rule: Rule, node: ir.Node) -> Attempt:
+        """What became of a rule at a node whose operator its root may have."""
+        came = _propose(self._model, rule, node, self._names, self._order)
+        if isinstance(came, Splice):
+            came.build.forget()
+        return _attempt(rule, node, came)
 
 
-def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Splice | Miss | DeclinedError:
+def _propose(
+    model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames, order: Order, budget: Budget | None = None
+) -> Splice | Miss | DeclinedError:
     """What a rule would put into a graph at a node, or why it would not."""
-    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1))
+    found = rule.matcher.find(node, model.graph.opset_imports.get("", 1), budget)
     if isinstance(found, Miss):
         return found
+    order.settle_bodies(found.nodes)
     build = Builder(model, found, rule.name, names)
     try:
-        splice = Splice(model, found, rule.replace(found, build), build, rule.shared)
+        splice = Splice(model, found, rule.replace(found, build), build, rule.shared, order)
         splice.check()
     except DeclinedError as declined:
         build.forget()
@@ -210,7 +241,10 @@ def _propose(model: ir.Model, rule: Rule, node: ir.Node, names: FreeNames) -> Sp
 
 
 def _bytes(value: ir.Value) -> int:
-    return value.const_value.nbytes if value.const_value is not None else 0
+    tensor = value.const_value
+    if isinstance(tensor, ir.StringTensor):
+        return sum(map(len, tensor.string_data()))
+    return tensor.nbytes if tensor is not None else 0
 
 
 def _attempt(rule: Rule, node: ir.Node, came: Splice | Miss | DeclinedError) -> Attempt:

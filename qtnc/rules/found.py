@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qtnc.errors import printable
 from qtnc.ir.names import module_path
 from qtnc.rules.measures import is_const
 from qtnc.source import Span
@@ -116,8 +117,11 @@ class Match:
 def array_of(value: ir.Value, name: str) -> NDArray[Any]:
     """Numbers of a constant; declines where the value is none."""
     if not is_const(value) or value.const_value is None:
-        decline(f"`{name}` is known at run time only", value)
-    return np.asarray(value.const_value.numpy())
+        decline(f"`{printable(name)}` is known at run time only", value)
+    tensor = value.const_value
+    if isinstance(tensor, ir.StringTensor):  # numpy's own texts lose zeros at their end
+        return np.array([*tensor.string_data(), None], object)[:-1].reshape(tensor.shape.numpy())
+    return np.asarray(tensor.numpy())
 
 
 def values_of(found: Bound) -> Sequence[ir.Value]:

@@ -60,7 +60,7 @@ def _measures() -> dict[str, Function]:
         "uses": (1, N, "how many inputs of nodes read a value, and outputs of the graph"),
         "is_output": (1, T, "whether the graph hands a value out"),
         "is_const": (1, T, "whether a value is known at compile time"),
-        "missing": (1, T, "whether an optional input was not there"),
+        "missing": (1, T, "whether an optional input was not there, or a result is left out"),
         "name": (1, Sort.TEXT, "name of the layer, or of the node, that makes a value"),
         "op": (1, Sort.TEXT, "operator that makes a value"),
         "same_shape": (2, T, "whether two values surely have one shape"),

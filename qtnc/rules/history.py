@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import onnx_ir as ir
@@ -9,6 +10,7 @@ import onnx_ir as ir
 from qtnc.rules.found import Match
 from qtnc.rules.likeness import LARGEST
 from qtnc.rules.measures import is_const
+from qtnc.rules.splice import Spliced
 
 PLAIN: Final = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS, ir.AttributeType.TENSOR, ir.AttributeType.TENSORS)
 """Attributes whose text says too little, or too much."""
@@ -18,13 +20,19 @@ PLAIN: Final = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS, ir.AttributeTyp
 class _Link:
     """One application, on what another made.
 
-    ``idle`` counts those in the chain that did not make the graph smaller.
+    Attributes
+    ----------
+    idle : how many in the chain did not make the graph smaller.
+    growth : nodes that the chain gave the graph.
+    spent : applications in the chain that took away a node that no rule made: there is an end of these.
     """
 
     rule: str
     parent: "_Link | None"
     depth: int
     idle: int
+    growth: int
+    spent: int
 
 
 class Histories:
@@ -40,24 +48,34 @@ class Histories:
         self._links: dict[ir.Node, _Link] = {}
         self._met: dict[Hashable, _Link] = {}
 
-    def extend(self, rule: str, place: Hashable, found: Match, made: list[ir.Node], growth: int) -> tuple[str, ...]:
+    def extend(self, rule: str, place: Hashable, found: Match, spliced: Spliced) -> tuple[str, ...]:
         """Note an application, and return the rules that go round in a circle, none where they do not.
 
         Parameters
         ----------
         place : what was matched, as :func:`place_of` tells it before the graph changes.
-        growth : nodes that the graph has more.
         """
+        gone = frozenset(spliced.gone)
+        left = [node for node in found.nodes if node in gone]
+        growth = len(spliced.made) - len(left)
         parents = [self._links[node] for node in found.nodes if node in self._links]
         parent = max(parents, key=lambda link: (link.idle, link.depth), default=None)
-        depth, idle = (parent.depth + 1, parent.idle) if parent else (0, 0)
-        link = _Link(rule, parent, depth, idle + (growth >= 0))
-        self._links.update(dict.fromkeys(made, link))
+        before = parent or _Link("", None, -1, 0, 0, 0)
+        spent = any(node not in self._links for node in left)
+        link = _Link(
+            rule,
+            parent,
+            before.depth + 1,
+            before.idle + (growth >= 0),
+            before.growth + growth,
+            before.spent + spent,
+        )
+        self._links.update(dict.fromkeys(spliced.made, link))
         key = (rule, place)
-        before = self._met.get(key)
+        met = self._met.get(key)
         self._met[key] = link
-        if before is not None and _is_before(before, link):
-            return _names(link, link.depth - before.depth)
+        if met is not None and _is_before(met, link) and link.growth >= met.growth and link.spent == met.spent:
+            return _names(link, link.depth - met.depth)
         return period(_names(link, 2 * LARGEST)) if link.idle > self._limit else ()
 
 
@@ -82,7 +100,7 @@ def _read(value: ir.Value | None, numbers: dict[ir.Node, int]) -> Hashable:
         return numbers[producer], value.index()
     tensor = value.const_value
     if is_const(value) and tensor is not None and tensor.size <= LARGEST and tensor.dtype != ir.DataType.STRING:
-        return tensor.dtype, tuple(tensor.shape.numpy()), tensor.tobytes()
+        return tensor.dtype, tuple(tensor.shape.numpy()), blake2b(tensor.tobytes(), digest_size=16).digest()
     return value
 
 

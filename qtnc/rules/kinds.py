@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from qtnc.ir.dtypes import dtype_word
 from qtnc.rules.found import Bound
-from qtnc.rules.measures import is_const
+from qtnc.rules.measures import is_const, is_tensor, type_word
 from qtnc.rules.pattern import ANY, Axes, Kind
 
 
@@ -14,6 +14,8 @@ def misfit(kind: Kind, value: ir.Value, bound: Mapping[str, Bound]) -> str | dic
     """Why a value is not of a kind, as the rest of a sentence about it; else the sizes that become known by it."""
     if kind.const and not is_const(value):
         return "is no constant" if value.producer() is None else "is computed, and no constant"
+    if not is_tensor(value) and kind not in (Kind(), Kind(const=True)):
+        return f"is {type_word(value)}"
     if kind.dtypes is not None and (value.dtype is None or value.dtype.name.lower() not in kind.dtypes):
         return "has an element type that is unknown" if value.dtype is None else f"is {dtype_word(value.dtype)}"
     if kind.rank is not None:

@@ -1,9 +1,11 @@
 """When constants and attributes count as equal."""
 
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from qtnc.rules.measures import is_const
 
@@ -29,18 +31,33 @@ def holds(wanted: float | tuple[float, ...], value: ir.Value) -> bool:
     tensor = value.const_value
     if tensor is None or tensor.dtype == ir.DataType.STRING or tensor.size == 0:
         return isinstance(wanted, tuple) and not wanted and tensor is not None and tensor.size == 0
-    array = np.asarray(tensor.numpy())
-    if isinstance(wanted, tuple) and array.shape != (len(wanted),):
+    if isinstance(wanted, tuple) and tuple(tensor.shape) != (len(wanted),):
         return False
+    array = np.asarray(tensor.numpy())
     if np.issubdtype(array.dtype, np.complexfloating):
         return False
-    target = np.asarray(wanted, np.float64)
-    exact = np.asarray(target.astype(array.dtype), np.float64)
+    first = wanted[0] if isinstance(wanted, tuple) else wanted
+    if not _is_number(array.flat[0], first):
+        return False  # most do not hold it, and are seen not to without a look at the rest
+    return array.size == 1 or _hold(np.asarray(wanted, np.float64), array)
+
+
+def _is_number(found: np.generic, wanted: float) -> bool:
+    number = found.item()
+    if isinstance(number, int):
+        return bool(number == wanted)
+    with np.errstate(over="ignore"):
+        exact = float(np.float64(wanted).astype(found.dtype))
+    return bool(number == exact or (isfinite(wanted) and abs(number - wanted) <= CLOSE * abs(wanted)))
+
+
+def _hold(target: NDArray[np.float64], array: NDArray[Any]) -> bool:
     found = np.asarray(array, np.float64)
-    whole = np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_
-    if whole:
+    if np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_:
         return bool(np.all(found == target))
-    return bool(np.all((found == exact) | np.isclose(found, target, rtol=CLOSE, atol=0)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = np.asarray(target.astype(array.dtype), np.float64)
+        return bool(np.all((found == exact) | np.isclose(found, target, rtol=CLOSE, atol=0)))
 
 
 def equal(found: Any, wanted: Any) -> bool:

@@ -12,10 +12,11 @@ from typing import Final, cast
 
 import onnx_ir as ir
 
+from qtnc.errors import printable
 from qtnc.rules.found import Bound, Match, values_of
 from qtnc.rules.kinds import misfit
 from qtnc.rules.likeness import equal, holds, is_same, sample_of
-from qtnc.rules.measures import article, is_const, op_word
+from qtnc.rules.measures import article, is_const, op_word, title
 from qtnc.rules.operators import is_commutative, operators_of
 from qtnc.rules.pattern import ANY, Attribute, Capture, Either, Equation, Literal, Operation, Pattern, parts_of
 from qtnc.rules.schemas import attribute_of
@@ -23,6 +24,25 @@ from qtnc.source import Span
 
 MAX_STEPS: Final = 20_000
 """Parts of patterns that are tried at one root before it counts as no match."""
+
+FEW_STEPS: Final = 500
+"""The same where other roots took many before: more than a pattern has parts, and little in a graph of any size."""
+
+
+class Budget:
+    """Steps that are left to all roots of a graph; where none are, each has few of its own."""
+
+    def __init__(self, nodes: int) -> None:
+        self._left = 10 * MAX_STEPS + 50 * nodes
+
+    @property
+    def at_one_root(self) -> int:
+        """How many the next root has."""
+        return min(max(self._left, FEW_STEPS), MAX_STEPS)
+
+    def spend(self, steps: int) -> None:
+        """Take off what a root took."""
+        self._left -= steps
 
 
 @dataclass(frozen=True)
@@ -103,18 +123,23 @@ class Matcher:
         """How many operations it describes, and so how far from its root a node of it can be."""
         return sum(isinstance(part, Operation) for e in self.equations for part in parts_of(e.operation))
 
-    def find(self, node: ir.Node, opset: int) -> Match | Miss:
+    def find(self, node: ir.Node, opset: int, budget: Budget | None = None) -> Match | Miss:
         """Match at a root.
 
         Parameters
         ----------
         opset : of ONNX, by which operators have their defaults.
+        budget : of all roots together, where there are many.
         """
-        search = _Search(self, opset)
+        most = budget.at_one_root if budget else MAX_STEPS
+        search = _Search(self, opset, most)
         try:
             state = next(search.whole(node), None)
         except _ExhaustedError:
-            return Miss(f"more than {MAX_STEPS:,} ways to match were tried here", self.equations[-1].span, node)
+            return Miss(f"more than {most:,} ways to match were tried here", self.equations[-1].span, node)
+        finally:
+            if budget:
+                budget.spend(search.steps)
         if state is None:
             return search.miss
         return Match(node, state.nodes, state.bound, state.named)
@@ -123,12 +148,13 @@ class Matcher:
 class _Search:
     """One search at one root."""
 
-    def __init__(self, matcher: Matcher, opset: int) -> None:
+    def __init__(self, matcher: Matcher, opset: int, most: int) -> None:
         self.matcher = matcher
         self.opset = opset
         self.miss = Miss("nothing was tried")
         self._farthest = -1
-        self._steps = 0
+        self._most = most
+        self.steps = 0
 
     def whole(self, root: ir.Node) -> Iterator[_State]:
         """All equations, the last at a root, those it does not lead to among the readers of what is bound."""
@@ -141,20 +167,29 @@ class _Search:
         if open_one is None:
             yield state
             return
-        near = dict.fromkeys(
-            use.node
-            for part in open_one.operation.inputs
-            if isinstance(part, Capture)
-            for value in values_of(state.bound.get(part.name))
-            for use in value.uses()
-        )
-        here = state.nodes[0].graph
-        fitting = [n for n in near if n.graph is here and n not in state.nodes and _is(n, open_one.operation)]
-        if not fitting:
-            self.fail(state, f"no other node reads the same for `{_short(open_one)}`", open_one.span, state.nodes[0])
-        for node in fitting:
+        here, tried = state.nodes[0].graph, set(state.nodes)
+        for node in self._near(open_one, state):
+            self._step()
+            if node in tried or node.graph is not here or not _is(node, open_one.operation):
+                continue
+            tried.add(node)
             for further in self.node(open_one.operation, node, state, open_one):
                 yield from self.rest(further)
+        if len(tried) == len(state.nodes):
+            self.fail(state, f"no other node reads the same for `{_short(open_one)}`", open_one.span, state.nodes[0])
+
+    @staticmethod
+    def _near(equation: Equation, state: _State) -> Iterator[ir.Node]:
+        """Nodes that read what an equation reads and is bound."""
+        for part in equation.operation.inputs:
+            if isinstance(part, Capture):
+                for value in values_of(state.bound.get(part.name)):
+                    yield from (use.node for use in value.uses())
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps > self._most:
+            raise _ExhaustedError
 
     def _is_found(self, equation: Equation, state: _State) -> bool:
         named = [name for name in equation.outputs if name != ANY]
@@ -162,9 +197,7 @@ class _Search:
 
     def value(self, pattern: Pattern, value: ir.Value | None, state: _State) -> Iterator[_State]:
         """Ways in which a pattern fits a value; None is an input that is missing."""
-        self._steps += 1
-        if self._steps > MAX_STEPS:
-            raise _ExhaustedError
+        self._step()
         match pattern:
             case Either(parts):
                 for part in parts:
@@ -238,7 +271,7 @@ class _Search:
     ) -> Iterator[_State]:
         """Ways in which an operation fits a node; of an equation, whose results get their names."""
         if not _is(node, operation):
-            self.fail(state, f"{_title(node)} is {article(op_word(node))}", operation.span, node)
+            self.fail(state, f"{_title(node)} is {printable(article(op_word(node)))}", operation.span, node)
             return
         outputs = equation.outputs if equation else ()
         if len(outputs) > len(node.outputs):
@@ -333,11 +366,11 @@ def _is(node: ir.Node, operation: Operation) -> bool:
 
 
 def _called(value: ir.Value | None) -> str:
-    return "a missing input" if value is None else f"`{value.name}`"
+    return "a missing input" if value is None else f"`{title(value)}`"
 
 
 def _title(node: ir.Node) -> str:
-    return f"node `{node.name}`" if node.name else f"the node of `{node.outputs[0].name}`"
+    return f"node `{title(node)}`" if node.name else f"the node of `{title(node.outputs[0])}`"
 
 
 def _short(equation: Equation) -> str:

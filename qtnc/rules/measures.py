@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import onnx_ir as ir
 
+from qtnc.errors import printable
+from qtnc.ir.dtypes import dtype_word
 from qtnc.ir.names import module_path
 
 
@@ -16,6 +18,8 @@ class UnknownError(Exception):
 def _shape(value: ir.Value | None) -> ir.Shape:
     if value is None:
         raise UnknownError("it is not there")
+    if not is_tensor(value):
+        raise UnknownError(f"it is {type_word(value)}")
     if value.shape is None:
         raise UnknownError("its rank is unknown")
     return value.shape
@@ -45,6 +49,8 @@ def _count(value: ir.Value | None) -> int:
 def _dtype(value: ir.Value | None) -> ir.DataType:
     if value is None or value.dtype is None:
         raise UnknownError("its element type is unknown")
+    if not is_tensor(value):
+        raise UnknownError(f"it is {type_word(value)}")
     return value.dtype
 
 
@@ -71,9 +77,28 @@ def op_word(node: ir.Node) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
 
 
+def title(thing: ir.Value | ir.Node) -> str:
+    """Name of a value or a node, for a message: names are hostile."""
+    return printable(thing.name or "")
+
+
 def article(word: str) -> str:
     """The word with ``a`` or ``an`` before it."""
     return f"{'an' if word[:1] in 'AEIO' else 'a'} {word}"
+
+
+def is_tensor(value: ir.Value) -> bool:
+    """Whether a value is a tensor, as far as its type is known; no sequence, map or optional."""
+    return value.type is None or isinstance(value.type, ir.TensorType)
+
+
+def type_word(value: ir.Value) -> str:
+    """``float32``, ``a sequence of float32``: what a value is, for a message."""
+    words, kind = [], value.type
+    while isinstance(kind, ir.SequenceType | ir.OptionalType):
+        words.append("a sequence of" if isinstance(kind, ir.SequenceType) else "an optional")
+        kind = kind.elem_type
+    return " ".join([*words, dtype_word(kind.dtype) if isinstance(kind, ir.TensorType) else "of another type"])
 
 
 def is_const(value: ir.Value | None) -> bool:
@@ -110,7 +135,7 @@ MEASURES: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "uses": _uses,
         "is_output": lambda value: value is not None and value.is_graph_output(),
         "is_const": is_const,
-        "missing": lambda value: value is None,
+        "missing": lambda value: value is None or value.name == "",
         "name": _name,
         "op": _op,
         "same_shape": _same,

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from qtnc.ir.dialect import is_qtn, product_of
 from qtnc.rules.found import decline
-from qtnc.rules.measures import is_const
+from qtnc.rules.measures import is_const, title
 from qtnc.rules.schemas import schema_of
 from qtnc.tensor.network import spread
 
@@ -53,7 +53,10 @@ def _infer_product(node: ir.Node) -> None:
     """Of a network or circuit done again."""
     x, product = node.inputs[0], product_of(node)
     if x is None or x.shape is None or x.shape[-1] != product.features[0]:
-        decline(f"a new {node.op_type} reads {product.features[0]} features, and `{x and x.name}` has not as many", x)
+        decline(
+            f"a new {node.op_type} reads {product.features[0]} features, and `{title(x) if x else x}` has not as many",
+            x,
+        )
     node.outputs[0].type = x.type
     node.outputs[0].shape = ir.Shape([*spread(x.shape[:-1], product.stack), product.features[1]])
 

@@ -3,6 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
+from qtnc.errors import printable
 from qtnc.ir.dtypes import dtype_word
 from qtnc.rules import terms
 from qtnc.rules.computing import Computing
@@ -21,7 +22,7 @@ def unmet(condition: terms.Term, computing: Computing) -> str:
         case terms.Binary(sign, left, right):
             return f"{_shown(left, computing)} {sign} {_shown(right, computing)} does not hold"
         case terms.Matches(part):
-            return f"it is `{computing.term(part)}`"
+            return f"it is `{printable(str(computing.term(part)))}`"
         case terms.Call(function, (argument, *_)) if function in ("all", "any"):
             return f"{function} of {_shown(argument, computing)} does not hold"
         case _:
@@ -57,4 +58,4 @@ def _shown(term: terms.Term, computing: Computing) -> str:
     if isinstance(result, np.ndarray | np.generic) and result.size != 1:
         return f"a constant of {result.size:,} elements"
     number = result.reshape(-1)[0].item() if isinstance(result, np.ndarray | np.generic) else result
-    return f"{number:.6g}" if isinstance(number, float) else str(number)
+    return f"{number:.6g}" if isinstance(number, float) else printable(str(number))
