@@ -314,7 +314,7 @@ DECLINED = {
     "an input that a graph hands on": (
         "g (float[3,4] x) => (float[3,4] y) { a=Neg(x) y=Neg(a) }",
         TWICE,
-        "`y` is handed out, and nothing would compute it",
+        "`y` is handed out, and no node computes `x`",
     ),
     "a body that hands out what it reads": (
         (
@@ -323,7 +323,7 @@ DECLINED = {
             " q) { q=Relu(x) }> }"
         ),
         TWICE,
-        "`p` is handed out, and nothing would compute it",
+        "`p` is handed out, and no node computes `x`",
     ),
     "a default that a run may change": (
         "g (float[3,4] x, float[4] w) => (float[3,4] y) <float[4] w={1,2,3,4}> { a=Add(x,w) y=Mul(a,w) }",
