@@ -32,6 +32,7 @@ from qtnc.passes import PASSES
 from qtnc.pipeline import Pipeline, Ran
 from qtnc.planner.devices import circuits_to_emit, qiskit_options
 from qtnc.planner.done import plan_as_done
+from qtnc.planner.foresight import foreseen
 from qtnc.planner.plan import Plan
 from qtnc.planner.planner import Planned, make_plan
 from qtnc.planner.preparing import Prepared, prepare_model
@@ -129,7 +130,8 @@ def check(
     shown = run_examples(spec.rules)
     try:
         prepared = prepare_model(model, road_of(spec), _given(spec, Look()))
-        return SpecCheck(spec, shown, check_spec(prepared.model, spec), prepared.rules)
+        checked = check_spec(prepared.model, spec)
+        return SpecCheck(spec, shown, checked, prepared.rules, foreseen(prepared.model, spec))
     except SpecError as error:
         raise SpecError(*error.diagnostics, *not_run(spec)) from None
 

@@ -1,18 +1,16 @@
 """ONNX out: standard operators only, checked, weights inside or, from 256 MiB on, beside it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from onnx.helper import find_min_ir_version_for, make_opsetid
 
+from qtnc.backends.foreign import foreign
 from qtnc.backends.metadata import stamp
 from qtnc.backends.onnx_options import OnnxOptions
-from qtnc.errors import BackendError, Diagnostic, printable
-from qtnc.ir.dialect import DOMAIN
+from qtnc.errors import BackendError
 from qtnc.ir.initializers import in_memory
-from qtnc.rules.building import MADE_BY
 
 INLINE_LIMIT = 1 << 28
 """Bytes of weights up to which the model is a single file, which is in memory three times while it is written."""
@@ -29,37 +27,21 @@ def emit_onnx(model: ir.Model, folder: Path, options: OnnxOptions | None = None)
     BackendError
         If operators outside the standard domain are left, or onnx's checker refuses the file.
     """
-    _refuse_foreign(model)
+    _refuse_others(model)
     newest = options.release.ir_version if options and options.release else onnx.IR_VERSION
     model.ir_version = min(find_min_ir_version_for([make_opsetid("", model.graph.opset_imports[""])]), newest)
     stamp(model)
     write_onnx(model, folder / "model.onnx")
 
 
-def _refuse_foreign(model: ir.Model) -> None:
-    """Refuse what is no standard operator, with the rule that made it where one did."""
-    nodes = [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if node.domain]
-    others = [node for node in nodes if node.domain != DOMAIN]
-    if others:
-        raise BackendError(*(_foreign(op, others) for op in sorted({(n.domain, n.op_type) for n in others})))
-    domains = {node.domain for node in nodes} | {identifier[0] for identifier in model.functions}
+def _refuse_others(model: ir.Model) -> None:
+    """Refuse what is no standard operator."""
+    if refused := foreign(model):
+        raise BackendError(*refused)
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    domains = {node.domain for node in nodes if node.domain} | {identifier[0] for identifier in model.functions}
     if domains:
         raise BackendError(f"operators of {', '.join(sorted(domains))} are left in the model; lower them first")
-
-
-def _foreign(op: tuple[str, str], nodes: Sequence[ir.Node]) -> Diagnostic:
-    found = [node for node in nodes if (node.domain, node.op_type) == op]
-    times = f"{len(found)} time{'s' if len(found) > 1 else ''}"
-    word, name = printable(".".join(op)), printable(found[0].name or "unnamed")
-    rule = found[0].metadata_props.get(MADE_BY)
-    way_out = "export the model without it, or write a rule that puts standard ones in its place"
-    if rule is not None:
-        way_out = (
-            f"rule `{printable(rule)}` makes it: let it make a standard one, of a newer opset by `emit onnx(opset: 20)`"
-        )
-    return Diagnostic(
-        f"{word} is no standard operator, and no others are emitted ({times}, first `{name}`)", help=way_out
-    )
 
 
 def write_onnx(model: ir.Model, path: Path) -> None:

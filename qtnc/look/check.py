@@ -39,13 +39,15 @@ class SpecCheck:
     Attributes
     ----------
     examples : those of its rules, carried out.
-    checked : what it selects of a model, where one was given; ``rules`` what became of its rules there.
+    checked : what it selects of a model, where one was given; ``rules`` what became of its rules there, and ``notes``
+        what a compile would refuse.
     """
 
     spec: Spec
     examples: tuple[Shown, ...]
     checked: Checked | None = None
     rules: tuple[RuleDone, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_spec(model: ir.Model, spec: Spec) -> Checked:

@@ -20,6 +20,7 @@ from qtnc.ir.paths import LayerPaths
 from qtnc.ir.rows import unbound
 from qtnc.planner.claim import declined_by, place_of
 from qtnc.planner.devices import check_devices
+from qtnc.planner.foresight import foreseen
 from qtnc.planner.latency import LatencyMeter
 from qtnc.planner.objective import refusal
 from qtnc.planner.plan import Estimate, Ignored, LayerPlan, Plan, RuleDone
@@ -95,6 +96,7 @@ def make_plan(
     loose = unbound(model, spec.binds)
     notes = [f"symbolic axis `{axis}` is not bound; 1 is assumed (bind {axis} = ...)" for axis in map(printable, loose)]
     notes += sharing_notes(layers, entries)
+    notes += foreseen(model, spec)
     weights = weights_of(model)
     before, after = original or totals(weights), totals_after(weights, layers, entries)
     plan = Plan(

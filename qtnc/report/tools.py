@@ -124,7 +124,7 @@ def check_text(found: SpecCheck) -> str:
     rest = "how many layers are left is decided by plan"
     if checked.untouched is not None:
         rest = f"{counted(checked.untouched, 'layer')} in no rewrite"
-    return "\n".join([*lines, rest])
+    return "\n".join([*lines, rest, *(f"note: {note}" for note in found.notes)])
 
 
 def check_json(found: SpecCheck) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def check_json(found: SpecCheck) -> dict[str, Any]:
     if checked is not None:
         rules = [asdict(done) for done in found.rules]
         known = {"selected": dict(checked.selected), "untouched": checked.untouched, "rules": rules}
+        known["notes"] = list(found.notes)
     left = [use.name for use in spec.uses if use.left]
     rewrites = [{"place": rewrite.span.place(), "selector": rewrite.selector} for rewrite in spec.rewrites]
     shown = [asdict(example) for example in found.examples]

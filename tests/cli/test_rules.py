@@ -267,7 +267,13 @@ def test_a_rule_that_makes_what_onnx_has_not_is_named(qtnc: Run, home: Any) -> N
         "(1 time, first `relu.hurry_0`)\n"
         "  = help: rule `hurry` makes it: let it make a standard one, of a newer opset by `emit onnx(opset: 20)`\n"
     )
+    for command in ("plan", "check"):  # a compile fits for long before it comes to emit
+        told = qtnc(command, home.model, home.spec)
+        assert told.code == 0, told.err
+        assert f"note: {done.err.removeprefix('error: ').strip().replace(chr(10) + '  = help', '')}" in told.out
+    assert len(json.loads(qtnc("check", home.model, home.spec, "--format", "json").out)["notes"]) == 1
     home.spec.write_text(f"qtn 1\n{rule}emit torch\n")
+    assert "note: com.microsoft.QuickGelu is" in qtnc("plan", home.model, home.spec).out
     done = qtnc("compile", home.model, home.spec, "-o", home.out)
     assert done.err.endswith("help: export the model without it, or rewrite it with a rule\n")
 
