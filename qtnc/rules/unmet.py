@@ -10,42 +10,26 @@ from qtnc.rules.computing import Computing
 from qtnc.rules.found import array_of
 
 
-def unmet(condition: terms.Term, computing: Computing) -> str:
-    """Why a condition that does not hold does not, both sides of a comparison computed."""
+def unmet(condition: terms.Term, computing: Computing, *, wanted: bool = True) -> str:
+    """Why a condition is not what it was to be, true or behind a ``not`` false, both sides of a comparison computed."""
+    end = "does not hold" if wanted else "holds"
     match condition:
-        case terms.Not():
-            return _met(condition.part, computing)
-        case terms.Binary("and", left, right):
-            return unmet(right if computing.truth(left) else left, computing)
-        case terms.Binary("or", left, right):
-            return f"{unmet(left, computing)}; {unmet(right, computing)}"
+        case terms.Not(part):
+            return unmet(part, computing, wanted=not wanted)
+        case terms.Binary("and" | "or" as sign, left, right) if (sign == "and") is wanted:  # one side decides
+            decides = left if computing.truth(left) is not wanted else right
+            return unmet(decides, computing, wanted=wanted)
+        case terms.Binary("and" | "or" as sign, left, right):
+            both = (unmet(part, computing, wanted=wanted) for part in (left, right))
+            return ("; " if sign == "or" else " and ").join(both)
         case terms.Binary(sign, left, right):
-            return f"{_shown(left, computing)} {sign} {_shown(right, computing)} does not hold"
+            return f"{_shown(left, computing)} {sign} {_shown(right, computing)} {end}"
         case terms.Matches(part):
             return f"it is `{printable(str(computing.term(part)))}`"
         case terms.Call(function, (argument, *_)) if function in ("all", "any"):
-            return f"{function} of {_shown(argument, computing)} does not hold"
+            return f"{function} of {_shown(argument, computing)} {end}"
         case _:
-            return "it does not hold"
-
-
-def _met(condition: terms.Term, computing: Computing) -> str:
-    """Why what was not to hold does."""
-    match condition:
-        case terms.Not():
-            return unmet(condition.part, computing)
-        case terms.Binary("and", left, right):
-            return f"{_met(left, computing)} and {_met(right, computing)}"
-        case terms.Binary("or", left, right):
-            return _met(left if computing.truth(left) else right, computing)
-        case terms.Binary(sign, left, right):
-            return f"{_shown(left, computing)} {sign} {_shown(right, computing)} holds"
-        case terms.Matches(part):
-            return f"it is `{computing.term(part)}`"
-        case terms.Call(function, (argument, *_)) if function in ("all", "any"):
-            return f"{function} of {_shown(argument, computing)} holds"
-        case _:
-            return "it holds"
+            return f"it {end}"
 
 
 def _shown(term: terms.Term, computing: Computing) -> str:
