@@ -32,7 +32,7 @@ def read_by(node: ir.Node) -> Iterator[ir.Value]:
 
 
 def detach(node: ir.Node) -> None:
-    """Let a node that is in no graph read nothing any more, in its bodies neither."""
+    """Let a node read nothing any more, in its bodies neither."""
     for one in (*inside(node), node):
         for k in range(len(one.inputs)):
             one.replace_input_with(k, None)

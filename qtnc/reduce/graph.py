@@ -1,12 +1,13 @@
 """Smaller models: some of the nodes of one, with other sizes, with weights that tell nothing."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qtnc.ir.bodies import detach, inside
 from qtnc.ir.initializers import drop_unused_initializers
 
 COUNTED = 16
@@ -21,7 +22,7 @@ def part_of(model: ir.Model, kept: Collection[int]) -> ir.Model | None:
     copy = model.clone()
     graph, nodes = copy.graph, [*copy.graph]
     staying = {node for place, node in enumerate(nodes) if place in kept}
-    readers = {inner for node in staying for inner in _inside(node)}
+    readers = {inner for node in staying for inner in (*inside(node), node)}
     made = {value for node in staying for value in node.outputs}
     outputs = [value for value in graph.outputs if value in made]
     for node in nodes:
@@ -41,9 +42,8 @@ def part_of(model: ir.Model, kept: Collection[int]) -> ir.Model | None:
     graph.outputs.extend(outputs)
     graph.inputs.clear()
     graph.inputs.extend(inputs)
-    for inner in [inner for node in going for inner in _inside(node)]:
-        for position in range(len(inner.inputs)):
-            inner.replace_input_with(position, None)
+    for node in going:
+        detach(node)
     graph.remove(going, safe=True)
     drop_unused_initializers(copy)
     return copy
@@ -97,20 +97,6 @@ def bytes_of(model: ir.Model) -> int:
 def _weights(model: ir.Model) -> Iterator[ir.Value]:
     for graph in model.graphs():
         yield from graph.initializers.values()
-
-
-def _inside(node: ir.Node) -> Iterator[ir.Node]:
-    """A node and those in its bodies."""
-    yield node
-    for attribute in node.attributes.values():
-        graphs: Sequence[ir.Graph] = ()
-        if attribute.type == ir.AttributeType.GRAPH:
-            graphs = [attribute.as_graph()]
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            graphs = attribute.as_graphs()
-        for graph in graphs:
-            for inner in graph:
-                yield from _inside(inner)
 
 
 def _is_read(value: ir.Value, readers: Collection[ir.Node]) -> bool:
