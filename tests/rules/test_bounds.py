@@ -107,3 +107,12 @@ def test_large_constants_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.Monke
         base = base.base
     assert isinstance(base.obj, mmap)
     np.testing.assert_array_equal(made.numpy(), expected)
+
+
+def test_many_ways_from_one_match_to_another_are_gone_once(tmp_path: Path) -> None:
+    """Each equation reads the one before it twice: 2 ** 40 ways lead from the last to the first."""
+    path = tmp_path / "rules.qtn"
+    chain = "\n".join(f" match a{k} = Add(a{k - 1}, a{k - 1})" for k in range(1, 41))
+    path.write_text(f"qtn 1\nrule r {{\n match a0 = Neg(x)\n{chain}\n match y = Relu(z)\n replace y = z\n}}\n")
+    with pytest.raises(SpecError, match="nothing leads to this `match`"):
+        read_spec(path, STRUCTURES, BACKENDS, allowed=Allowed(python="leave"))

@@ -43,7 +43,12 @@ def unreached(equations: Sequence[Equation]) -> Iterator[RefusedError]:
 
 def _leads(start: int, end: int, reads: Sequence[Sequence[int]]) -> bool:
     """Whether an equation reads what another makes, through others too."""
-    return start == end or any(_leads(k, end, reads) for k in reads[start])
+    seen, stack = {start}, [start]
+    while stack:
+        new = {*reads[stack.pop()]} - seen
+        seen |= new
+        stack += new
+    return end in seen
 
 
 def _refused(equation: Equation, message: str, way_out: str) -> RefusedError:
